@@ -1,0 +1,120 @@
+"""The command line: python -m cifar_lib train · evaluate · record · data."""
+
+import argparse
+import sys
+
+from . import CourseError, data, device as devices, evaluate, recipes, runs
+from .train import train
+
+
+def main(arguments=None):
+    """Run one command; an error that the reader can put right becomes one sentence and exit code 2."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        parsed.command(parsed)
+    except CourseError as error:
+        print(f"cifar_lib: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("cifar_lib: stopped; a recording goes on where it stopped when run again.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m cifar_lib", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    one = commands.add_parser("train", help="train a recipe and print each epoch")
+    one.add_argument("recipe", help=", ".join(recipes.RECIPES))
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--device", help="cpu, cuda, cuda:1; by default the best there is")
+    one.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the recipe")
+    one.set_defaults(command=_train)
+
+    one = commands.add_parser("evaluate", help="accuracy of recorded weights, with intervals")
+    one.add_argument("recipe")
+    one.add_argument("--seed", type=int, default=0)
+    one.set_defaults(command=_evaluate)
+
+    one = commands.add_parser("record", help="train and keep one JSON a seed; goes on when stopped")
+    one.add_argument("recipes", nargs="+")
+    one.add_argument("--seeds", default="0", help="as 0-4 or 0,2,5")
+    one.add_argument("--device")
+    one.add_argument("--keep-weights", action="store_true", help="keep the trained weights too")
+    one.set_defaults(command=_record)
+
+    one = commands.add_parser("data", help="find, check and prepare the images; say where they are")
+    one.add_argument("names", nargs="*", default=["cifar10", "mnist"])
+    one.set_defaults(command=_data)
+    return parser
+
+
+def _train(arguments):
+    recipe = recipes.get(arguments.recipe)
+    recipe = recipe.but(**dict(_change(text, recipe) for text in arguments.set))
+    dataset = data.load(recipe.data)
+    print(dataset)
+    trained = train(recipe, dataset, arguments.seed, device=arguments.device, progress=True)
+    for entry in trained.history:
+        print(
+            f"epoch {entry['epoch']:3}  rate {entry['rate']:.5f}  loss {entry['train_loss']:.4f}  "
+            f"validation loss {entry['val_loss']:.4f}  accuracy {entry['val_accuracy']:.1%}"
+        )
+    print(f"{trained.seconds:.0f} s on {devices.describe(devices.pick(arguments.device))}")
+
+
+def _evaluate(arguments):
+    recipe = recipes.get(arguments.recipe)
+    chosen = {run.seed: run for run in runs.recorded(recipe.name)}.get(arguments.seed)
+    if chosen is None:
+        raise CourseError(f"Seed {arguments.seed} of {recipe.name!r} is not recorded: record it first.")
+    dataset = data.load(recipe.data)
+    print(f"{recipe.name}, seed {arguments.seed}. {dataset}")
+    for part, images in (("validation", data.split(dataset.train)[1]), ("test", dataset.test)):
+        outputs = evaluate.logits(chosen.network(), images.pixels)
+        share = evaluate.accuracy(outputs, images.labels)
+        low, high = evaluate.interval(share, len(images))
+        print(f"{part:>10}: {share:.1%} of {len(images):,} images (95 % interval {low:.1%} to {high:.1%})")
+
+
+def _record(arguments):
+    wanted = [(recipes.get(name), seed) for name in arguments.recipes for seed in _seeds(arguments.seeds)]
+    for recipe, seed in wanted:
+        print(f"{recipe.name}, seed {seed}", flush=True)
+        path = runs.record(
+            recipe, seed, device=arguments.device, keep_weights=arguments.keep_weights
+        )
+        print(runs.load_record(path), flush=True)
+
+
+def _data(arguments):
+    for name in arguments.names:
+        print(data.load(name))
+        print(f"  fingerprint of the training images {data.load(name).fingerprint[:16]}")
+        print(f"  originals in {data.data_folder()}, prepared file in {data.cache_folder()}")
+
+
+def _change(text, recipe):
+    name, _, value = text.partition("=")
+    current = recipe.as_dict().get(name)
+    try:
+        if isinstance(current, bool):
+            return name, {"true": True, "false": False}[value.lower()]
+        return name, type(current)(value) if isinstance(current, int | float | str) else value
+    except (ValueError, KeyError):
+        raise CourseError(f"{name} takes a {type(current).__name__}, not {value!r}.") from None
+
+
+def _seeds(text):
+    try:
+        if "-" in text:
+            first, last = (int(part) for part in text.split("-"))
+            return list(range(first, last + 1))
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise CourseError(f"Seeds are written 0-4 or 0,2,5, not {text!r}.") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

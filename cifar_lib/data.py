@@ -1,0 +1,277 @@
+"""Images on disk or from a mirror -> verified uint8 tensors -> batches on the device.
+
+`load` finds a data set, checks it, and keeps it as one prepared file. Training images are put
+in an order that depends on their content alone, so a run does not depend on the way or the order
+in which they arrived.
+"""
+
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from . import CourseError, download, sources, toy
+from .files import written_aside
+from .sources import SPECS
+
+VALIDATION_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Images:
+    """Pixels, uint8 [N, C, H, W], and their labels, int64 [N]."""
+
+    pixels: Tensor
+    labels: Tensor
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, index):
+        """The images at `index` (a slice, a mask or a tensor of positions), as `Images`."""
+        return Images(self.pixels[index], self.labels[index])
+
+    def to(self, device):
+        return Images(self.pixels.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training and test images, the ten class names, where they came from.
+
+    `fingerprint` is a SHA-256 over the training images and labels, in hexadecimal, the same in
+    whatever order and format they arrived.
+    """
+
+    name: str
+    train: Images
+    test: Images
+    classes: tuple[str, ...]
+    source: str
+    fingerprint: str
+
+    def __str__(self):
+        shape = "×".join(str(n) for n in self.train.pixels.shape[1:])
+        return (
+            f"{self.name}: {len(self.train):,} training and {len(self.test):,} test images, "
+            f"{shape}, from {self.source}"
+        )
+
+
+def load(name, root=None):
+    """A data set by name: "cifar10", "mnist", "toy" or "digits", or a variant as "cifar10/shuffled".
+
+    The first of these that works: the prepared file in the cache folder; the layouts of
+    torchvision, Hugging Face (parquet) or class folders under `root`; a download into `root`.
+
+    Args:
+        root: folder of the original files; by default `$CIFAR_DATA`, else the user's cache
+            folder. The prepared file goes to `$CIFAR_CACHE`, else beside the original files, else
+            (when that is read-only) into the user's cache folder.
+
+    Raises:
+        CourseError: unknown name, damaged files, or nothing found and no mirror reachable.
+    """
+    base, _, variant = name.partition("/")
+    if base not in (*SPECS, *toy.GENERATORS) or (variant and variant not in VARIANTS):
+        known = [*SPECS, *toy.GENERATORS, *(f"cifar10/{v}" for v in VARIANTS)]
+        raise CourseError(f"There is no data set {name!r}: choose one of {', '.join(known)}.")
+    dataset = _generated(base) if base in toy.GENERATORS else _real(base, root)
+    if variant:
+        changed = {part: VARIANTS[variant](getattr(dataset, part)) for part in ("train", "test")}
+        fingerprint = f"{dataset.fingerprint}/{variant}"
+        dataset = replace(dataset, name=name, fingerprint=fingerprint, **changed)
+    return dataset
+
+
+def split(images):
+    """Training images -> (training, validation): the fixed, stratified 90 % / 10 %.
+
+    Validation is the first tenth of each class in the stored order, which is an order by content:
+    the same images for everyone.
+    """
+    mask = torch.zeros(len(images), dtype=torch.bool)
+    for label in images.labels.unique():
+        members = (images.labels == label).nonzero().flatten()
+        mask[members[: round(len(members) * VALIDATION_SHARE)]] = True
+    return images[~mask], images[mask]
+
+
+def normalize(pixels):
+    """uint8 pixels of 0..255 -> float32 of about -2..2: (x / 255 - 0.5) / 0.25.
+
+    The constants serve every data set here (CIFAR-10's own channel means are 0.49, 0.48, 0.45,
+    its deviations 0.25, 0.24, 0.26), so a network needs no statistics beside its weights.
+    """
+    return (pixels.float() / 255 - 0.5) / 0.25
+
+
+def batches(images, size, *, seed, epoch, flip=False, crop=0):
+    """One epoch of shuffled (inputs, labels): float32 [B, C, H, W] channels-last, int64 [B].
+
+    Order and augmentation depend on `seed` and `epoch` alone, so a training that stopped goes
+    on with the very same batches. The last, incomplete batch is left out.
+
+    Args:
+        images: uint8 images, already on the device that trains.
+        flip: mirror each image left to right with probability one half.
+        crop: shift each image by up to this many pixels each way; zeros come in at the border.
+    """
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    order = torch.randperm(len(images), generator=generator).to(images.labels.device)
+    for start in range(0, len(images) - size + 1, size):
+        batch = images[order[start : start + size]]
+        pixels = batch.pixels
+        if flip or crop:
+            pixels = augment(pixels, generator, flip=flip, crop=crop)
+        yield normalize(pixels).contiguous(memory_format=torch.channels_last), batch.labels
+
+
+def augment(pixels, generator, *, flip=True, crop=4):
+    """Flip and shift each image by its own random draw; uint8 [N, C, H, W] in and out."""
+    n, _, height, width = pixels.shape
+    rows = torch.arange(height).expand(n, -1)
+    columns = torch.arange(width).expand(n, -1)
+    if flip:
+        mirrored = torch.rand(n, generator=generator) < 0.5
+        columns = torch.where(mirrored[:, None], columns.flip(1), columns)
+    if crop:
+        offsets = torch.randint(0, 2 * crop + 1, (2, n, 1), generator=generator)
+        rows, columns = rows + offsets[0], columns + offsets[1]
+        pixels = F.pad(pixels, (crop,) * 4)
+    device = pixels.device
+    image = torch.arange(n, device=device)[:, None, None]
+    rows, columns = rows.to(device)[:, :, None], columns.to(device)[:, None, :]
+    return pixels.permute(0, 2, 3, 1)[image, rows, columns].permute(0, 3, 1, 2)
+
+
+def shift(images, right=0, down=0):
+    """The images moved by whole pixels; black comes in at the border."""
+    moved = torch.zeros_like(images.pixels)
+    height, width = images.pixels.shape[2:]
+    to_rows, from_rows = _overlap(down, height)
+    to_columns, from_columns = _overlap(right, width)
+    moved[..., to_rows, to_columns] = images.pixels[..., from_rows, from_columns]
+    return Images(moved, images.labels)
+
+
+def shuffle_pixels(images, seed=0):
+    """Every image with its pixel positions shuffled, in one and the same way for all."""
+    n, channels, height, width = images.pixels.shape
+    order = torch.randperm(height * width, generator=torch.Generator().manual_seed(seed))
+    return Images(images.pixels.flatten(2)[:, :, order].view(n, channels, height, width), images.labels)
+
+
+VARIANTS = {"shuffled": shuffle_pixels}
+
+
+def fingerprint(images):
+    """SHA-256 in hexadecimal over all images with their labels, whatever their order."""
+    return hashlib.sha256(b"".join(sorted(_digests(images)))).hexdigest()
+
+
+def cache_folder(root=None):
+    """The folder of the prepared files (see `load`)."""
+    if "CIFAR_CACHE" in os.environ:
+        return Path(os.environ["CIFAR_CACHE"]).expanduser()
+    root = data_folder(root)
+    writable = os.access(root if root.exists() else _user_folder(), os.W_OK)
+    return root if writable else _user_folder()
+
+
+def data_folder(root=None):
+    """The folder of the original files (see `load`)."""
+    return Path(root or os.environ.get("CIFAR_DATA") or _user_folder()).expanduser()
+
+
+def prepared_file(name, root=None):
+    """The path of the prepared file of one data set; delete it to have the originals read again."""
+    return cache_folder(root) / f"prepared-{name}.safetensors"
+
+
+def _user_folder():
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "cifar10-by-experiment"
+
+
+def _real(name, root):
+    prepared = prepared_file(name, root)
+    if prepared.exists():
+        return _open_prepared(prepared, name)
+    folder = data_folder(root)
+    found = sources.find(name, folder)
+    if found is None:
+        download.fetch(name, folder)
+        found = sources.find(name, folder)
+    train, test, source = found
+    train, test = _in_content_order(Images(*train)), _in_content_order(Images(*test))
+    dataset = Dataset(name, train, test, SPECS[name].classes, source, fingerprint(train))
+    if dataset.fingerprint != SPECS[name].fingerprint:
+        warnings.warn(
+            f"The training images found in {folder} are not those of {name} (fingerprint "
+            f"{dataset.fingerprint[:12]}): they can be used, but no recorded run speaks of them.",
+            stacklevel=3,
+        )
+    _save_prepared(prepared, dataset)
+    return dataset
+
+
+def _generated(name):
+    (train, test), classes = toy.GENERATORS[name]()
+    train, test = Images(*train), Images(*test)
+    return Dataset(name, train, test, classes, "generator", fingerprint(train))
+
+
+def _save_prepared(path, dataset):
+    tensors = {
+        f"{part}.{field}": getattr(getattr(dataset, part), field).contiguous()
+        for part in ("train", "test")
+        for field in ("pixels", "labels")
+    }
+    try:
+        with written_aside(path) as aside:
+            save_file(tensors, aside, {"source": dataset.source, "fingerprint": dataset.fingerprint})
+    except (CourseError, SafetensorError) as error:
+        warnings.warn(
+            f"The prepared images were not kept, so the next start is slow again: {error}", stacklevel=4
+        )
+
+
+def _open_prepared(path, name):
+    try:
+        with safe_open(path, "pt") as file:
+            part = {key: file.get_tensor(key) for key in file.keys()}
+            notes = file.metadata()
+        train = Images(part["train.pixels"], part["train.labels"])
+        test = Images(part["test.pixels"], part["test.labels"])
+        return Dataset(name, train, test, SPECS[name].classes, notes["source"], notes["fingerprint"])
+    except (SafetensorError, KeyError, TypeError, OSError):
+        raise CourseError(f"The prepared file {path} is damaged: delete it, then run again.") from None
+
+
+def _digests(images):
+    pixels = images.pixels.numpy()
+    return [
+        hashlib.sha256(bytes([label]) + image.tobytes()).digest()
+        for image, label in zip(pixels, images.labels.tolist())
+    ]
+
+
+def _in_content_order(images):
+    digests = _digests(images)
+    order = sorted(range(len(digests)), key=digests.__getitem__)
+    return images[torch.from_numpy(np.array(order))]
+
+
+def _overlap(offset, size):
+    if offset >= 0:
+        return slice(offset, size), slice(0, size - offset)
+    return slice(0, size + offset), slice(-offset, size)

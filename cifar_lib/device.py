@@ -1,0 +1,87 @@
+"""Where the arithmetic happens and how precise it is: the one place that decides."""
+
+import ctypes
+import os
+import sys
+
+import torch
+
+from . import CourseError
+
+
+def pick(name=None):
+    """The device to train on: `name` ("cpu", "cuda", "cuda:1"), or the best there is.
+
+    Raises:
+        CourseError: the name is unknown, or CUDA is asked for where there is none.
+    """
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise CourseError(f"{name!r} is not a device: use 'cpu', 'cuda' or 'cuda:1'.") from None
+    if device.type not in ("cpu", "cuda"):
+        raise CourseError(f"The course runs on 'cpu' and 'cuda', not on {name!r}.")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise CourseError(
+            "CUDA was asked for, but PyTorch sees no GPU here: use --device cpu, "
+            "or in Colab choose Runtime > Change runtime type > GPU."
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise CourseError(f"There is no {name}: this machine has {torch.cuda.device_count()} GPU(s).")
+    return device
+
+
+def training_dtype(device):
+    """The number format of a training step's large products, the fastest that is safe.
+
+    bfloat16 where the hardware multiplies it natively; float16 on older GPUs (its small range
+    needs the gradient scaler in `train`); float32 elsewhere. Weights and their updates are always
+    float32, and so is evaluation.
+    """
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+        return torch.bfloat16 if native else torch.float16
+    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+def autocast(device, dtype):
+    """The context in which a training step runs its forward pass in `dtype`."""
+    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+
+
+def describe(device):
+    """The device in words for a record, as 'CPU, 2 threads, AVX512, bfloat16'."""
+    precision = str(training_dtype(device)).removeprefix("torch.")
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, {precision}"
+    name = f"CPU ({_cpu_name()})"
+    threads = torch.get_num_threads()
+    return f"{name}, {threads} thread{'s' if threads > 1 else ''}, {precision}"
+
+
+def keep_freed_memory():
+    """Ask glibc to keep freed memory instead of giving each large tensor back to the system.
+
+    Otherwise every new activation pays page faults, which can cost more than its arithmetic.
+    Does nothing on other systems.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+    except OSError:
+        return
+    m_trim_threshold, m_mmap_max = -1, -4
+    libc.mallopt(m_mmap_max, 0)
+    libc.mallopt(m_trim_threshold, 2**31 - 1)
+
+
+def _cpu_name():
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    return "unknown model"

@@ -1,0 +1,76 @@
+"""What a trained network gets right: predictions, top-k, intervals, confusion, calibration."""
+
+import torch
+import torch.nn.functional as F
+from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix
+
+from .data import normalize
+
+BATCH = 1000
+
+
+@torch.no_grad()
+def logits(model, pixels):
+    """Outputs of `model` in evaluation mode, always in float32.
+
+    Args:
+        pixels: uint8 [N, C, H, W], on any device.
+
+    Returns:
+        float32 [N, classes] on the CPU.
+    """
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    parts = []
+    for part in pixels.split(BATCH):
+        inputs = normalize(part.to(device)).contiguous(memory_format=torch.channels_last)
+        parts.append(model(inputs).float().cpu())
+    model.train(training)
+    return torch.cat(parts)
+
+
+def top_k(logits, labels, k):
+    """Share of images whose true label is among the k largest logits, 0 to 1."""
+    best = logits.topk(k, dim=1).indices
+    return (best == labels[:, None]).any(1).double().mean().item()
+
+
+def accuracy(logits, labels):
+    """Share of images whose largest logit is the true label's, 0 to 1."""
+    return top_k(logits, labels, 1)
+
+
+def loss(logits, labels):
+    """Mean cross entropy in nats."""
+    return F.cross_entropy(logits, labels).item()
+
+
+def interval(share, n, confidence=0.95):
+    """Wilson's interval of a share seen in n images: (low, high). Source: Wilson (1927)."""
+    found = binomtest(round(share * n), n).proportion_ci(confidence, method="wilson")
+    return found.low, found.high
+
+
+def confusion(logits, labels):
+    """Counts as int64 [true class, predicted class]."""
+    classes = range(logits.shape[1])
+    return confusion_matrix(labels.numpy(), logits.argmax(1).numpy(), labels=list(classes))
+
+
+def calibration(logits, labels, bins=10):
+    """How often the network is right at each level of confidence, in bins of equal width.
+
+    Returns:
+        mean confidence [bins], accuracy [bins] (nan where a bin is empty), images [bins], and the
+        expected calibration error (Guo et al. 2017, equation 3), 0 to 1.
+    """
+    confidence, predicted = logits.softmax(1).max(1)
+    right = (predicted == labels).float()
+    place = (confidence * bins).long().clamp(max=bins - 1)
+    count = torch.bincount(place, minlength=bins)
+    mean_confidence = torch.bincount(place, confidence, bins) / count
+    mean_right = torch.bincount(place, right, bins) / count
+    gap = (mean_confidence - mean_right).abs().nan_to_num()
+    return mean_confidence, mean_right, count, (gap * count).sum().item() / len(labels)

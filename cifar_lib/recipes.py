@@ -1,0 +1,138 @@
+"""Every hyper-parameter set, by name. A recipe is data: printable, comparable, frozen."""
+
+import dataclasses
+import difflib
+import math
+from dataclasses import dataclass, field
+
+from . import CourseError
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "step", "cosine", "one-cycle")
+QUICK_EPOCHS = 4
+QUICK_DATA = {"cifar10": "toy", "mnist": "digits"}
+WARM_UP_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to train, on what, and how.
+
+    Args:
+        data: a name for `data.load`.
+        model, options: a name of `models.MODELS` and the arguments of its class.
+        rate: learning rate at the start ("constant", "step", "cosine") or at the peak ("one-cycle").
+        weight_decay: coupled with the rate's gradient in "adam" and "sgd", decoupled in "adamw".
+        schedule: "step" multiplies the rate by `decay_factor` every `decay_every` epochs.
+        flip, crop: augmentation, see `data.batches`.
+    """
+
+    name: str
+    data: str = "cifar10"
+    model: str = "skip-cnn"
+    options: dict = field(default_factory=dict)
+    epochs: int = 70
+    batch_size: int = 64
+    optimizer: str = "adam"
+    rate: float = 0.01
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    decay_every: int = 15
+    decay_factor: float = 0.1
+    flip: bool = False
+    crop: int = 0
+
+    def __post_init__(self):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("decay_every", 1), ("crop", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise CourseError(f"{name} is a whole number of at least {least}, not {value!r}.")
+        for name in ("rate", "weight_decay", "decay_factor"):
+            value = getattr(self, name)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not math.isfinite(value) or value < 0:
+                raise CourseError(f"{name} is a number of at least 0, not {value!r}.")
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise CourseError(f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}.")
+
+    def but(self, **changes):
+        """The same recipe with some fields changed.
+
+        Raises:
+            CourseError: no such field, or a value that cannot be.
+        """
+        for name in changes:
+            if name not in self.__dataclass_fields__:
+                raise CourseError(f"A recipe has no {name!r}{_nearest(name, self.__dataclass_fields__)}.")
+        return dataclasses.replace(self, **changes)
+
+    def quick(self):
+        """The same idea on generated data and a tiny budget: for tests and first tries."""
+        base, _, variant = self.data.partition("/")
+        epochs = min(self.epochs, QUICK_EPOCHS)
+        return self.but(
+            name=f"{self.name}-quick",
+            data="/".join(filter(None, [QUICK_DATA.get(base, base), variant])),
+            epochs=epochs,
+            decay_every=max(1, self.decay_every * epochs // self.epochs),
+        )
+
+    def rate_at(self, epoch):
+        """The learning rate at a moment counted in epochs from 0, fractions included.
+
+        "step" is the paper's; "cosine" is Loshchilov and Hutter (2017), equation 5, without
+        restarts; "one-cycle" climbs in a straight line for a quarter of the time, then falls to 0.
+        """
+        done = epoch / self.epochs
+        if self.schedule == "step":
+            return self.rate * self.decay_factor ** (int(epoch) // self.decay_every)
+        if self.schedule == "cosine":
+            return self.rate * (1 + math.cos(math.pi * done)) / 2
+        if self.schedule == "one-cycle":
+            return self.rate * min(done / WARM_UP_SHARE, (1 - done) / (1 - WARM_UP_SHARE))
+        return self.rate
+
+    def as_dict(self):
+        return dataclasses.asdict(self)
+
+
+def get(name):
+    """The recipe of that name; "NAME-quick" gives the quick form of NAME.
+
+    Raises:
+        CourseError: there is none; the nearest name is suggested.
+    """
+    if name in RECIPES:
+        return RECIPES[name]
+    if name.removesuffix("-quick") in RECIPES:
+        return RECIPES[name.removesuffix("-quick")].quick()
+    raise CourseError(f"There is no recipe {name!r}{_nearest(name, RECIPES)}: see recipes.RECIPES.")
+
+
+def _nearest(name, known):
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}" if near else ""
+
+
+_PAPER = Recipe("paper", weight_decay=0.003, schedule="step")
+_STUDY = Recipe(
+    "study", options={"width": 16}, epochs=8, batch_size=128, rate=0.005, schedule="one-cycle"
+)
+_MLP = Recipe("mlp", model="mlp", options={"hidden": [128]}, epochs=8, batch_size=128, rate=0.001)
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        _PAPER,
+        _PAPER.but(name="paper-constant-rate", schedule="constant"),
+        _MLP,
+        _MLP.but(name="mlp-mnist", data="mnist"),
+        _MLP.but(name="mlp-shuffled", data="cifar10/shuffled"),
+        _STUDY,
+        _STUDY.but(name="study-shuffled", data="cifar10/shuffled"),
+        _STUDY.but(name="study-pool", options={"width": 16, "head": "pool"}),
+        _STUDY.but(name="study-constant", schedule="constant"),
+        _STUDY.but(name="study-cosine", schedule="cosine"),
+    )
+}

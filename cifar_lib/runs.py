@@ -1,0 +1,289 @@
+"""Run a recipe: train it, or replay what was recorded; save, load, compare.
+
+A record is one JSON file a run, in `cifar_lib/recorded/`, written only when the run is complete.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+
+from . import CourseError, __version__, data, device as devices, evaluate, models, recipes
+from .files import written_aside
+from .train import train
+
+SCHEMA = 1
+RECORDED = Path(__file__).parent / "recorded"
+PROFILES = ("quick", "recorded", "full")
+PARTS = {
+    "recipe": dict,
+    "model": dict,
+    "data": dict,
+    "seed": int,
+    "history": list,
+    "result": dict,
+    "environment": dict,
+    "seconds": (int, float),
+}
+
+
+def _code_version():
+    """The package's version and a hash of the modules that decide a training's numbers."""
+    names = ("data", "device", "evaluate", "models", "recipes", "train")
+    content = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in names)
+    return f"{__version__}+{hashlib.sha256(content).hexdigest()[:8]}"
+
+
+CODE_VERSION = _code_version()  # at import: a long run must not take the name of later edits
+
+
+@dataclass
+class Run:
+    """One training, live or replayed.
+
+    `history` is a list of one dict an epoch and `result` a dict of shares and losses, both as in
+    `record`; `seconds` is the time of training and validation.
+    """
+
+    recipe: recipes.Recipe
+    model: dict
+    data: dict
+    seed: int
+    history: list
+    result: dict
+    environment: dict
+    seconds: float
+    replayed: bool = False
+    _network: torch.nn.Module | None = field(default=None, repr=False)
+
+    def __str__(self):
+        how = "replayed from the record of" if self.replayed else "trained on"
+        test = f", test accuracy {self.result['test_accuracy']:.1%} of {self.data['n_test']:,}"
+        return (
+            f"{self.recipe.name}, seed {self.seed}: {how} {self.environment['device']}, "
+            f"{self.seconds:,.0f} s{test}"
+        )
+
+    def column(self, name):
+        """One quantity of the history over the epochs, as a list."""
+        return [entry[name] for entry in self.history]
+
+    def network(self):
+        """The trained network, in evaluation mode on the CPU.
+
+        Raises:
+            CourseError: the run is replayed and its weights were not recorded.
+        """
+        if self._network is None:
+            file = weights_file(self.recipe.name, self.seed)
+            if not file.exists():
+                raise CourseError(
+                    f"No weights were recorded for {self.recipe.name!r}, seed {self.seed}: train it "
+                    f"with CIFAR_PROFILE=full."
+                )
+            shape = tuple(self.model["shape"])
+            self._network = models.build(self.recipe, shape)
+            try:
+                load_model(self._network, file)
+            except (SafetensorError, RuntimeError, OSError):
+                raise CourseError(f"The weights in {file} are damaged: fetch that file again.") from None
+        return self._network.eval()
+
+
+def profile():
+    """How the book is executed: "quick", "recorded" (the default) or "full"; from `$CIFAR_PROFILE`."""
+    name = os.environ.get("CIFAR_PROFILE", "recorded")
+    if name not in PROFILES:
+        raise CourseError(f"CIFAR_PROFILE is one of {', '.join(PROFILES)}, not {name!r}.")
+    return name
+
+
+def recipe_for_profile(recipe):
+    """The recipe of that name, or its quick form in the quick profile."""
+    recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
+    return recipe.quick() if profile() == "quick" and not recipe.name.endswith("-quick") else recipe
+
+
+def load_data(name):
+    """`data.load` for the profile at hand: the quick one puts generated images in CIFAR-10's place.
+
+    Prints what was loaded, so that a page says on which images it speaks.
+    """
+    base, slash, variant = name.partition("/")
+    if profile() == "quick":
+        base = recipes.QUICK_DATA.get(base, base)
+    dataset = data.load(base + slash + variant)
+    stand_in = f" (generated, in place of {name})" if profile() == "quick" else ""
+    print(f"Profile {profile()}. {dataset}{stand_in}.")
+    return dataset
+
+
+def run(recipe, dataset=None, seed=0, *, device=None, progress=False):
+    """Train a recipe, or replay its record; prints which.
+
+    Replayed in the recorded profile, and only when recipe, seed and training images are those of
+    the record; anything else is trained.
+
+    Args:
+        recipe: a `Recipe` or the name of one; the quick profile takes its quick form.
+        dataset: the images, when they are at hand; loaded when training needs them.
+    """
+    recipe = recipe_for_profile(recipe)
+    if profile() == "recorded":
+        kept = _matching_record(recipe, dataset, seed)
+        if kept is not None:
+            print(kept)
+            return kept
+    dataset = dataset if dataset is not None else data.load(recipe.data)
+    trained = train(recipe, dataset, seed, device=device, progress=progress)
+    live = _as_run(recipe, dataset, seed, trained, devices.pick(device))
+    print(live)
+    return live
+
+
+def record(recipe, seed, *, folder=RECORDED, device=None, keep_weights=False, progress=True):
+    """Train a recipe and write its JSON; return the path. What is recorded already is left alone.
+
+    Killed, it goes on where it stopped: a checkpoint an epoch lies in the cache folder.
+
+    Raises:
+        CourseError: see `train.train`; or the file cannot be written.
+    """
+    path = record_file(recipe.name, seed, folder)
+    if path.exists():
+        if load_record(path).recipe != recipe:
+            raise CourseError(f"{path} holds another recipe of that name: move it away first.")
+        return path
+    checkpoint = data.cache_folder() / "checkpoints" / f"{recipe.name}-{seed}.safetensors"
+    dataset = data.load(recipe.data)
+    trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=progress)
+    done = _as_run(recipe, dataset, seed, trained, devices.pick(device))
+    if keep_weights:
+        with written_aside(weights_file(recipe.name, seed, folder)) as aside:
+            save_model(trained.model, str(aside))
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(as_record(done), indent=1) + "\n")
+    checkpoint.unlink()
+    return path
+
+
+def as_record(done):
+    """A run as the dict that is kept as JSON."""
+    return {"schema": SCHEMA} | {
+        name: done.recipe.as_dict() if name == "recipe" else getattr(done, name) for name in PARTS
+    }
+
+
+def load_record(path):
+    """Read one recorded run.
+
+    Raises:
+        CourseError: the file is not a record, or of a schema this version does not know.
+    """
+    try:
+        content = json.loads(Path(path).read_text())
+        if content["schema"] != SCHEMA:
+            raise CourseError(f"{path} has schema {content['schema']}: this version reads {SCHEMA}.")
+        parts = {name: content[name] for name in PARTS}
+        for name, kind in PARTS.items():
+            if not isinstance(parts[name], kind):
+                raise TypeError(name)
+        parts["recipe"] = recipes.Recipe(**parts["recipe"])
+        return Run(**parts, replayed=True)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
+        raise CourseError(f"{path} is not a recorded run: restore it, or record it again.") from None
+
+
+def recorded(name, folder=RECORDED):
+    """All recorded runs of a recipe, by seed.
+
+    Raises:
+        CourseError: there is none.
+    """
+    paths = sorted(folder.glob(f"{name}-seed*.json"), key=lambda path: int(path.stem.split("-seed")[1]))
+    if not paths:
+        raise CourseError(f"No run of {name!r} is recorded: python -m cifar_lib record {name}")
+    return [load_record(path) for path in paths]
+
+
+def runs(recipe, dataset=None, seeds=(0, 1, 2)):
+    """`run` for several seeds, as a list."""
+    return [run(recipe, dataset, seed) for seed in seeds]
+
+
+def mean_and_spread(values):
+    """Mean and sample standard deviation; the spread of a single value is nan."""
+    values = list(values)
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else float("nan")
+
+
+def summarize(several, name="test_accuracy"):
+    """One result over runs in words, as '71.9 ± 0.4 % (3 seeds)'."""
+    mean, spread = mean_and_spread(one.result[name] for one in several)
+    if len(several) == 1:
+        return f"{mean:.1%} (1 seed)".replace("%", " %")
+    return f"{100 * mean:.1f} ± {100 * spread:.1f} % ({len(several)} seeds)"
+
+
+def record_file(name, seed, folder=RECORDED):
+    return Path(folder) / f"{name}-seed{seed}.json"
+
+
+def weights_file(name, seed, folder=RECORDED):
+    return Path(folder) / f"{name}-seed{seed}.safetensors"
+
+
+def _matching_record(recipe, dataset, seed):
+    path = record_file(recipe.name, seed)
+    if not path.exists():
+        return None
+    kept = load_record(path)
+    same_images = dataset is None or dataset.fingerprint == kept.data["fingerprint"]
+    return kept if kept.recipe == recipe and same_images else None
+
+
+def _as_run(recipe, dataset, seed, trained, device):
+    shape = tuple(dataset.train.pixels.shape[1:])
+    training, validation = data.split(dataset.train)
+    val = evaluate.logits(trained.model, validation.pixels)
+    test = evaluate.logits(trained.model, dataset.test.pixels)
+    return Run(
+        recipe=recipe,
+        model={
+            "name": recipe.model,
+            "parameters": models.parameters(trained.model),
+            "flops": models.flops(trained.model, shape),
+            "shape": list(shape),
+        },
+        data={
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "n_train": len(training),
+            "n_val": len(validation),
+            "n_test": len(dataset.test),
+        },
+        seed=seed,
+        history=trained.history,
+        result={
+            "val_accuracy": evaluate.accuracy(val, validation.labels),
+            "val_top2": evaluate.top_k(val, validation.labels, 2),
+            "test_accuracy": evaluate.accuracy(test, dataset.test.labels),
+            "test_top2": evaluate.top_k(test, dataset.test.labels, 2),
+            "test_loss": evaluate.loss(test, dataset.test.labels),
+        },
+        environment={
+            "device": devices.describe(device),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "code": CODE_VERSION,
+        },
+        seconds=round(trained.seconds, 1),
+        _network=trained.model.cpu(),
+    )

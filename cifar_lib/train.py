@@ -1,0 +1,176 @@
+"""The training loop: one loop for CPU and GPU, which can stop at any epoch and go on exactly."""
+
+import json
+import time
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+from tqdm.auto import tqdm
+
+from . import CourseError, device as devices, evaluate, models
+from .data import batches, split
+from .files import written_aside
+
+
+@dataclass
+class Trained:
+    """A network and how it got there: one history entry an epoch, seconds of training in all."""
+
+    model: nn.Module
+    history: list = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=False):
+    """Train a recipe's network on 90 % of the training images, watching the other 10 %.
+
+    Args:
+        recipe: a `recipes.Recipe`.
+        dataset: a `data.Dataset`.
+        seed: sets initial weights, order of images, augmentation.
+        device: "cpu", "cuda", ... or None for the best there is.
+        checkpoint: a file that is written after each epoch; if it is there, training goes on from it.
+        progress: show a bar.
+
+    Returns:
+        `Trained`; each history entry has epoch (from 1), rate, train_loss (mean over the epoch's
+        batches), val_loss, val_accuracy (0 to 1), seconds (training and validation).
+
+    Raises:
+        CourseError: the loss is no longer finite, or the checkpoint belongs to another run.
+    """
+    device = devices.pick(device)
+    if device.type == "cpu":
+        devices.keep_freed_memory()
+    training, validation = (part.to(device) for part in split(dataset.train))
+    if len(training) < recipe.batch_size:
+        raise CourseError(f"A batch of {recipe.batch_size} is more than the {len(training)} images.")
+
+    torch.manual_seed(seed)
+    model = models.build(recipe, tuple(training.pixels.shape[1:]))
+    model = model.to(device=device, memory_format=torch.channels_last)
+    optimizer = make_optimizer(recipe, model)
+    state = Trained(model)
+    if checkpoint is not None and checkpoint.exists():
+        load_checkpoint(checkpoint, recipe, dataset, seed, state, optimizer)
+
+    epochs = range(len(state.history) + 1, recipe.epochs + 1)
+    bar = tqdm(epochs, initial=len(state.history), total=recipe.epochs, disable=not progress, unit="epoch")
+    for epoch in bar:
+        start = time.perf_counter()
+        torch.manual_seed(seed * 1_000_003 + epoch)
+        train_loss = train_epoch(recipe, model, optimizer, training, seed, epoch)
+        outputs = evaluate.logits(model, validation.pixels)
+        labels = validation.labels.cpu()
+        seconds = time.perf_counter() - start
+        state.history.append(
+            {
+                "epoch": epoch,
+                "rate": recipe.rate_at(epoch - 1),
+                "train_loss": train_loss,
+                "val_loss": evaluate.loss(outputs, labels),
+                "val_accuracy": evaluate.accuracy(outputs, labels),
+                "seconds": round(seconds, 3),
+            }
+        )
+        state.seconds += seconds
+        bar.set_postfix(loss=f"{train_loss:.3f}", accuracy=f"{state.history[-1]['val_accuracy']:.1%}")
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, recipe, dataset, seed, state, optimizer)
+    model.eval()
+    return state
+
+
+def train_epoch(recipe, model, optimizer, images, seed, epoch):
+    """One pass over `images`; returns the mean training loss of its batches.
+
+    Losses stay on the device until the epoch ends, so the loop never waits for a number.
+    """
+    device = images.labels.device
+    dtype = devices.training_dtype(device)
+    scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
+    steps = len(images) // recipe.batch_size
+    total = torch.zeros((), device=device)
+    model.train()
+    stream = batches(
+        images, recipe.batch_size, seed=seed, epoch=epoch, flip=recipe.flip, crop=recipe.crop
+    )
+    for step, (inputs, labels) in enumerate(stream):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate_at(epoch - 1 + step / steps)
+        with devices.autocast(device, dtype):
+            loss = F.cross_entropy(model(inputs), labels)
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        total += loss.detach()
+    mean = total.item() / steps
+    if mean != mean or mean in (float("inf"), float("-inf")):
+        raise CourseError(
+            f"The loss of {recipe.name!r} became {mean} in epoch {epoch} at rate "
+            f"{recipe.rate_at(epoch - 1):g}: lower the rate."
+        )
+    return mean
+
+
+def make_optimizer(recipe, model):
+    """Adam, AdamW or SGD with momentum 0.9, as the recipe says."""
+    settings = {"lr": recipe.rate, "weight_decay": recipe.weight_decay, "fused": True}
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True, **settings)
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(model.parameters(), **settings)
+
+
+def save_checkpoint(path, recipe, dataset, seed, state, optimizer):
+    """Weights, optimizer state and history in one safetensors file, written aside and renamed."""
+    tensors = {f"model.{name}": value.contiguous() for name, value in state.model.state_dict().items()}
+    for index, slots in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in slots.items() if value is not None}
+    notes = _identity(recipe, dataset, seed) | {
+        "history": json.dumps(state.history),
+        "seconds": json.dumps(state.seconds),
+    }
+    with written_aside(path) as aside:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, aside, notes)
+
+
+def load_checkpoint(path, recipe, dataset, seed, state, optimizer):
+    """Put a saved run's weights, optimizer state and history back in place.
+
+    Raises:
+        CourseError: the file is damaged, or of another recipe, data set or seed.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            notes = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError):
+        raise CourseError(f"The checkpoint {path} is damaged: delete it to start anew.") from None
+    expected = _identity(recipe, dataset, seed)
+    if {key: notes.get(key) for key in expected} != expected:
+        raise CourseError(f"The checkpoint {path} belongs to another run: delete it to start anew.")
+    state.model.load_state_dict(
+        {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
+    )
+    slots = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".")
+            slots.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": slots})
+    state.history[:] = json.loads(notes["history"])
+    state.seconds = json.loads(notes["seconds"])
+
+
+def _identity(recipe, dataset, seed):
+    return {
+        "recipe": json.dumps(recipe.as_dict(), sort_keys=True),
+        "fingerprint": dataset.fingerprint,
+        "seed": str(seed),
+    }
