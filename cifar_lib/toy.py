@@ -13,7 +13,7 @@ import torch.nn.functional as F
 TOY_CLASSES = tuple("disk ring square frame triangle plus cross star crescent hourglass".split())
 
 
-def toy(n_train=2_000, n_test=500):
+def toy(n_train=3_000, n_test=500):
     """((pixels, labels) for training, the same for testing), class names; uint8 [N, 3, 32, 32]."""
     return (_draw(n_train, seed=1), _draw(n_test, seed=2)), TOY_CLASSES
 
@@ -43,17 +43,14 @@ def _draw(n, seed):
         return low + (high - low) * torch.rand(n, *shape, generator=generator)
 
     labels = torch.arange(n) % len(TOY_CLASSES)
-    x, y = _coordinates(uniform(-8, 8), uniform(-8, 8), uniform(6, 10), uniform(-0.25, 0.25))
+    x, y = _coordinates(uniform(-5, 5), uniform(-5, 5), uniform(8, 12), uniform(-0.2, 0.2))
     inside = torch.stack([mask(x, y) for mask in SHAPES])[labels, torch.arange(n)][:, None]
 
-    foreground, background = uniform(0, 1, 3, 1, 1), uniform(0, 1, 3, 1, 1)
-    # Move the two colours apart where they are too close to tell the shape from its ground.
-    gap = (foreground - background).abs().amax(1, keepdim=True)
-    background = torch.where(gap < 0.35, (foreground + 0.5) % 1, background)
+    foreground, background = uniform(0.5, 1, 3, 1, 1), uniform(0, 0.4, 3, 1, 1)
     ramp = torch.linspace(-0.5, 0.5, 32)
-    shading = uniform(-0.5, 0.5, 1, 1, 1) * ramp + uniform(-0.5, 0.5, 1, 1, 1) * ramp[:, None]
-    blotches = F.interpolate(uniform(-0.25, 0.25, 3, 5, 5), size=32, mode="bilinear", align_corners=False)
-    grain = torch.randn(n, 3, 32, 32, generator=generator) * uniform(0, 0.12, 1, 1, 1)
+    shading = uniform(-0.3, 0.3, 1, 1, 1) * ramp + uniform(-0.3, 0.3, 1, 1, 1) * ramp[:, None]
+    blotches = F.interpolate(uniform(-0.15, 0.15, 3, 5, 5), size=32, mode="bilinear", align_corners=False)
+    grain = torch.randn(n, 3, 32, 32, generator=generator) * uniform(0, 0.08, 1, 1, 1)
     image = torch.where(inside, foreground, background + shading + blotches) + grain
     return (image.clamp(0, 1) * 255).round().to(torch.uint8), labels
 
