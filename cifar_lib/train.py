@@ -158,10 +158,14 @@ def load_checkpoint(path, recipe, dataset, seed, state, optimizer):
     state.model.load_state_dict(
         {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
     )
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     slots = {}
     for name, value in tensors.items():
         if name.startswith("optimizer."):
             _, index, key = name.split(".")
+            weight = weights[int(index)]
+            if value.shape == weight.shape:  # fused optimizers need the weight's memory layout
+                value = torch.empty_like(weight).copy_(value)
             slots.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": slots})
     state.history[:] = json.loads(notes["history"])
