@@ -103,17 +103,21 @@ def _change(text, recipe):
             return name, {"true": True, "false": False}[value.lower()]
         return name, type(current)(value) if isinstance(current, int | float | str) else value
     except (ValueError, KeyError):
-        raise CourseError(f"{name} takes a {type(current).__name__}, not {value!r}.") from None
+        raise CourseError(f"{name} is of type {type(current).__name__}, not {value!r}.") from None
 
 
 def _seeds(text):
     try:
         if "-" in text:
             first, last = (int(part) for part in text.split("-"))
-            return list(range(first, last + 1))
-        return [int(part) for part in text.split(",")]
+            seeds = list(range(first, last + 1))
+        else:
+            seeds = [int(part) for part in text.split(",")]
     except ValueError:
-        raise CourseError(f"Seeds are written 0-4 or 0,2,5, not {text!r}.") from None
+        seeds = []
+    if not seeds:
+        raise CourseError(f"Seeds are written 0-4 or 0,2,5, not {text!r}.")
+    return seeds
 
 
 if __name__ == "__main__":

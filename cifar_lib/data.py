@@ -183,8 +183,8 @@ def cache_folder(root=None):
     if "CIFAR_CACHE" in os.environ:
         return Path(os.environ["CIFAR_CACHE"]).expanduser()
     root = data_folder(root)
-    writable = os.access(root if root.exists() else _user_folder(), os.W_OK)
-    return root if writable else _user_folder()
+    there = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
+    return root if os.access(there, os.W_OK) else _user_folder()
 
 
 def data_folder(root=None):
@@ -239,7 +239,7 @@ def _save_prepared(path, dataset):
     try:
         with written_aside(path) as aside:
             save_file(tensors, aside, {"source": dataset.source, "fingerprint": dataset.fingerprint})
-    except (CourseError, SafetensorError) as error:
+    except CourseError as error:
         warnings.warn(
             f"The prepared images were not kept, so the next start is slow again: {error}", stacklevel=4
         )

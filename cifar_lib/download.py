@@ -3,12 +3,13 @@
 import time
 
 import requests
+import urllib3
+from torchvision.datasets import MNIST
 from tqdm.auto import tqdm
 
 from . import CourseError
 from .files import explain, md5
 from .sources import ARCHIVE, ARCHIVE_MD5
-from torchvision.datasets import MNIST
 
 MIRRORS = {
     "cifar10": [
@@ -58,7 +59,7 @@ def _fetch_one(name, target, checksum):
                 return
             part.unlink()
             reasons.append(f"{host}: wrong content")
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             reasons.append(f"{host}: {_in_words(error)}")
         except OSError as error:
             raise CourseError(explain(error, target)) from None
@@ -72,7 +73,9 @@ def _fetch_one(name, target, checksum):
 def _continue(url, part):
     """Append to `part` what it lacks; start over where the server cannot resume."""
     have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    headers = {"Accept-Encoding": "identity"}  # the file as it is, though it be compressed itself
+    if have:
+        headers["Range"] = f"bytes={have}-"
     with requests.get(url, headers=headers, stream=True, timeout=(CONNECT_SECONDS, SILENT_SECONDS)) as answer:
         if answer.status_code == 416:  # nothing is left to send
             return
@@ -84,7 +87,7 @@ def _continue(url, part):
             open(part, "ab" if resumed else "wb") as file,
             tqdm(total=total or None, initial=received, unit="B", unit_scale=True, desc=part.stem) as bar,
         ):
-            for chunk in answer.iter_content(64 * 1024):
+            while chunk := answer.raw.read1(64 * 1024):  # what has come, without waiting for more
                 file.write(chunk)
                 bar.update(len(chunk))
                 received += len(chunk)
@@ -111,12 +114,12 @@ class _Pace:
 
 
 def _in_words(error):
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return "too slow"
     if isinstance(error, requests.HTTPError):
         return f"status {error.response.status_code}"
     if isinstance(error, requests.TooManyRedirects):
         return "redirects in a loop"
-    if isinstance(error, requests.ConnectionError):
+    if isinstance(error, requests.ConnectionError | urllib3.exceptions.ProtocolError):
         return "no connection, or cut off"
     return str(error) or type(error).__name__

@@ -3,8 +3,11 @@
 import errno
 import hashlib
 import os
+import re
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from . import CourseError
 
@@ -28,6 +31,12 @@ def written_aside(path):
         os.replace(aside, path)
     except OSError as error:
         raise CourseError(explain(error, path)) from None
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        code = int(number[1])
+        raise CourseError(explain(OSError(code, os.strerror(code)), path)) from None
     finally:
         with suppress(OSError):
             aside.unlink()

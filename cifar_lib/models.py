@@ -96,10 +96,10 @@ class DeepCNN(nn.Module):
         batch_norm: normalise after every convolution.
     """
 
-    def __init__(self, depth, width=16, skip=False, batch_norm=False, classes=10):
+    def __init__(self, depth, width=16, skip=False, batch_norm=False, shape=(3, 32, 32), classes=10):
         super().__init__()
         self.skip = skip
-        self.stem = nn.Conv2d(3, width, 3, stride=2, padding=1)
+        self.stem = nn.Conv2d(shape[0], width, 3, stride=2, padding=1)
         self.convolutions = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth))
         self.norms = nn.ModuleList(
             nn.BatchNorm2d(width) if batch_norm else nn.Identity() for _ in range(depth)
@@ -119,8 +119,17 @@ MODELS = {"mlp": MLP, "skip-cnn": SkipCNN, "deep-cnn": DeepCNN}
 
 
 def build(recipe, shape):
-    """The network of a recipe, with fresh weights, for images of `shape` (channels, height, width)."""
-    return MODELS[recipe.model](shape=shape, **recipe.options)
+    """The network of a recipe, with fresh weights, for images of `shape` (channels, height, width).
+
+    Raises:
+        CourseError: no such network, or an option that it does not take.
+    """
+    if recipe.model not in MODELS:
+        raise CourseError(f"There is no network {recipe.model!r}: choose one of {', '.join(MODELS)}.")
+    try:
+        return MODELS[recipe.model](shape=shape, **recipe.options)
+    except TypeError:
+        raise CourseError(f"{recipe.model!r} cannot be built with the options {recipe.options}.") from None
 
 
 def parameters(model):

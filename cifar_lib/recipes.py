@@ -43,6 +43,10 @@ class Recipe:
     crop: int = 0
 
     def __post_init__(self):
+        for name in ("name", "data", "model", "options", "flip"):
+            value, kind = getattr(self, name), self.__dataclass_fields__[name].type
+            if not isinstance(value, kind):
+                raise CourseError(f"{name} is of type {kind.__name__}, not {value!r}.")
         for name, least in (("epochs", 1), ("batch_size", 1), ("decay_every", 1), ("crop", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:

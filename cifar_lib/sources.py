@@ -12,12 +12,13 @@ import pickle
 import re
 import tarfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torchvision import datasets as torchvision_datasets
 
 from . import CourseError
@@ -67,7 +68,10 @@ def find(name, folder):
     if not folder.is_dir():
         return None
     for layout, read in LAYOUTS[name].items():
-        found = read(folder)
+        try:
+            found = read(folder)
+        except OSError as error:
+            raise CourseError(f"{error.filename or folder} cannot be read: {error.strerror}.") from None
         if found is not None:
             train, test = (_checked(part, SPECS[name], layout) for part in found)
             return train, test, layout
@@ -114,9 +118,9 @@ def read_class_folders(folder):
 def read_mnist(folder):
     """torchvision's layout: `MNIST/raw/*-ubyte`, or the same files with `.gz`."""
     raw = folder / "MNIST" / "raw"
-    if not raw.is_dir():
-        return None
     checksums = dict(torchvision_datasets.MNIST.resources)
+    if not all((raw / name).exists() or (raw / name).with_suffix("").exists() for name in checksums):
+        return None  # what is missing can be downloaded
     return [
         (
             _read_idx(raw, f"{part}-images-idx3-ubyte", checksums)[:, None],
@@ -140,6 +144,8 @@ def _checked(part, spec, layout):
     pixels, labels = np.asarray(part[0]), np.asarray(part[1])
     if len(labels) == 0:
         raise CourseError(f"No images in the {layout}: put them there, or remove the folder.")
+    if len(labels) != len(pixels):
+        raise CourseError(f"The {layout} hold {len(pixels)} images, but {len(labels)} labels.")
     if pixels.shape[1:] != spec.shape:
         raise CourseError(f"The images are {pixels.shape[1:]}, but {spec.shape} is needed.")
     if labels.min() < 0 or labels.max() >= len(spec.classes):
@@ -209,7 +215,7 @@ def _decode(content, what):
                     f"{what} is {width}×{height} {image.mode}: CIFAR-10's images are 32×32 RGB."
                 )
             return np.asarray(image).transpose(2, 0, 1)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, TypeError):
+    except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError):
         raise CourseError(f"{what} cannot be read as PNG or JPEG: replace or remove it.") from None
 
 
@@ -228,7 +234,7 @@ def _archive_files(archive):
                 _refuse_unsafe([(m.name, m.size, m.isreg()) for m in members], archive)
                 for member in members:
                     yield member.name, bundle.extractfile(member).read()
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, RuntimeError):
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, ValueError, RuntimeError):
         raise CourseError(f"{archive} is damaged or cut short: fetch it again.") from None
 
 
@@ -263,15 +269,12 @@ def _read_classes(files, place):
 
 def _read_idx(raw, name, checksums):
     plain, packed = raw / name, raw / f"{name}.gz"
-    try:
-        if packed.exists():
-            if md5(packed) != checksums[packed.name]:
-                raise CourseError(f"{packed} is damaged (its checksum differs): delete it, then run again.")
-            content = gzip.decompress(packed.read_bytes())
-        else:
-            content = plain.read_bytes()
-    except OSError:
-        raise CourseError(f"{raw} lacks {packed.name}: add it, or delete the folder.") from None
+    if packed.exists():
+        if md5(packed) != checksums[packed.name]:
+            raise CourseError(f"{packed} is damaged (its checksum differs): delete it, then run again.")
+        content = gzip.decompress(packed.read_bytes())
+    else:
+        content = plain.read_bytes()
     dimensions = 3 if "images" in name else 1
     shape = np.frombuffer(content, ">i4", dimensions, offset=4) if len(content) >= 16 else (-1,)
     body = content[4 + 4 * dimensions :]
