@@ -89,11 +89,12 @@ class Run:
                     f"with CIFAR_PROFILE=full."
                 )
             shape = tuple(self.model["shape"])
-            self._network = models.build(self.recipe, shape)
+            network = models.build(self.recipe, shape)
             try:
-                load_model(self._network, file)
+                load_model(network, file)
             except (SafetensorError, RuntimeError, OSError):
                 raise CourseError(f"The weights in {file} are damaged: fetch that file again.") from None
+            self._network = network
         return self._network.eval()
 
 
