@@ -231,6 +231,9 @@ def _archive_files(archive):
         else:
             with tarfile.open(archive) as bundle:
                 members = [member for member in bundle if not member.isdir()]
+                bundle.fileobj.seek(bundle.offset)
+                if len(bundle.fileobj.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
+                    raise EOFError("no end mark")
                 _refuse_unsafe([(m.name, m.size, m.isreg()) for m in members], archive)
                 for member in members:
                     yield member.name, bundle.extractfile(member).read()

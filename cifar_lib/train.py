@@ -43,6 +43,8 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
     Raises:
         CourseError: the loss is no longer finite, or the checkpoint belongs to another run.
     """
+    if not 0 <= seed < 2**32:
+        raise CourseError(f"A seed is a whole number from 0 to {2**32 - 1}, not {seed}.")
     device = devices.pick(device)
     if device.type == "cpu":
         devices.keep_freed_memory()

@@ -1,0 +1,65 @@
+"""Every test starts with empty folders, no network and a small stand-in for the toy images."""
+
+from functools import partial
+
+import pytest
+
+from cifar_lib import data, download, recipes, runs, toy
+
+
+@pytest.fixture(autouse=True)
+def nothing_at_hand(tmp_path, monkeypatch):
+    for variable, folder in (
+        ("CIFAR_CACHE", "cache"),
+        ("CIFAR_DATA", "data"),
+        ("XDG_CACHE_HOME", "xdg"),
+    ):
+        (tmp_path / folder).mkdir()
+        monkeypatch.setenv(variable, str(tmp_path / folder))
+    monkeypatch.delenv("CIFAR_PROFILE", raising=False)
+    monkeypatch.setattr(download, "MIRRORS", {"cifar10": [], "mnist": []})
+    monkeypatch.setitem(toy.GENERATORS, "toy", partial(toy.toy, 400, 100))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where `load` looks for original files."""
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def toy_images():
+    return data.load("toy")
+
+
+@pytest.fixture
+def tiny():
+    """A recipe that trains in a blink."""
+    return recipes.Recipe(
+        "tiny",
+        data="toy",
+        options={"width": 4},
+        epochs=4,
+        batch_size=32,
+        rate=0.005,
+        weight_decay=0.001,
+        schedule="one-cycle",
+        flip=True,
+        crop=2,
+    )
+
+
+@pytest.fixture
+def recorded_folder(tmp_path, monkeypatch):
+    """An empty folder in the place of `cifar_lib/recorded`."""
+    folder = tmp_path / "recorded"
+    folder.mkdir()
+    for function in (runs.record_file, runs.weights_file, runs.recorded):
+        monkeypatch.setattr(function, "__defaults__", (folder,))
+    monkeypatch.setitem(runs.record.__kwdefaults__, "folder", folder)
+    return folder

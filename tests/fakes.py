@@ -1,0 +1,160 @@
+"""Small random images, written in each layout that a person may have at home."""
+
+import gzip
+import hashlib
+import io
+import pickle
+import tarfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import torch
+from PIL import Image
+from torchvision import datasets as torchvision_datasets
+
+from cifar_lib import data, sources
+
+CLASSES = sources.SPECS["cifar10"].classes
+
+
+def images(n, shape=(3, 32, 32), seed=0):
+    """(pixels uint8 [n, *shape], labels [n]), every class in turn."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)
+    return pixels, [i % 10 for i in range(n)]
+
+
+def cifar(n_train=40, n_test=10):
+    return {"train": images(n_train, seed=1), "test": images(n_test, seed=2)}
+
+
+def mnist(n_train=40, n_test=10):
+    return {"train": images(n_train, (1, 28, 28), seed=3), "t10k": images(n_test, (1, 28, 28), seed=4)}
+
+
+def expect(monkeypatch, name, parts):
+    """Make these images the known ones, so that they load without a warning."""
+    fingerprint = data.fingerprint(as_images(parts["train"]))
+    monkeypatch.setitem(sources.SPECS, name, replace(sources.SPECS[name], fingerprint=fingerprint))
+    return fingerprint
+
+
+def as_images(part):
+    return data.Images(torch.from_numpy(part[0]), torch.tensor(part[1]))
+
+
+def shuffled(parts, seed=5):
+    order = {part: np.random.default_rng(seed).permutation(len(parts[part][1])) for part in parts}
+    return {
+        part: (pixels[order[part]], [labels[i] for i in order[part]])
+        for part, (pixels, labels) in parts.items()
+    }
+
+
+def encoded(pixels, kind="png"):
+    """One image uint8 [C, H, W] as the bytes of a PNG or JPEG file."""
+    buffer = io.BytesIO()
+    array = pixels.transpose(1, 2, 0)
+    image = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
+    image.save(buffer, "PNG" if kind == "png" else "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+def write_parquet(folder, parts, shards=2, place="cifar10"):
+    (folder / place).mkdir(parents=True, exist_ok=True)
+    paths = []
+    for part, (pixels, labels) in parts.items():
+        for shard, members in enumerate(np.array_split(np.arange(len(labels)), shards)):
+            rows = [{"bytes": encoded(pixels[i]), "path": f"{i}.png"} for i in members]
+            table = pyarrow.table({"img": rows, "label": [labels[i] for i in members]})
+            path = folder / place / f"{part}-{shard:05}-of-{shards:05}.parquet"
+            pyarrow.parquet.write_table(table, path)
+            paths.append(path)
+    return paths
+
+
+def write_batches(folder, parts, monkeypatch):
+    """torchvision's `cifar-10-batches-py/`, its checksums listed as if they were the real ones."""
+    place = folder / "cifar-10-batches-py"
+    place.mkdir(parents=True)
+    listed = {"train": [], "test": []}
+    for part, (pixels, labels) in parts.items():
+        pieces = np.array_split(np.arange(len(labels)), 2 if part == "train" else 1)
+        for number, members in enumerate(pieces, 1):
+            name = f"data_batch_{number}" if part == "train" else "test_batch"
+            rows = pixels[members].reshape(len(members), -1)
+            content = pickle.dumps({"data": rows, "labels": [labels[i] for i in members]})
+            (place / name).write_bytes(content)
+            listed[part].append([name, hashlib.md5(content).hexdigest()])
+    monkeypatch.setattr(torchvision_datasets.CIFAR10, "train_list", listed["train"])
+    monkeypatch.setattr(torchvision_datasets.CIFAR10, "test_list", listed["test"])
+    return place
+
+
+def write_batches_archive(folder, parts, monkeypatch):
+    aside = folder.parent / "aside"
+    place = write_batches(aside, parts, monkeypatch)
+    archive = folder / sources.ARCHIVE
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(place, place.name)
+    monkeypatch.setattr(sources, "ARCHIVE_MD5", sources.md5(archive))
+    return archive
+
+
+def class_files(parts, kind="png"):
+    """{"train/cat/12.png": bytes} for all images."""
+    return {
+        f"{part}/{CLASSES[label]}/{i}.{kind}": encoded(image, kind)
+        for part, (pixels, labels) in parts.items()
+        for i, (image, label) in enumerate(zip(pixels, labels, strict=True))
+    }
+
+
+def write_classes(folder, files, ending=""):
+    """Class folders as `cifar10/` or as the archive `cifar10` + ending."""
+    place = folder / f"cifar10{ending}"
+    if ending == ".zip":
+        with zipfile.ZipFile(place, "w") as bundle:
+            for name, content in files.items():
+                bundle.writestr(f"cifar10/{name}", content)
+    elif ending:
+        with tarfile.open(place, "w:gz" if ending in (".tgz", ".tar.gz") else "w") as bundle:
+            for name, content in files.items():
+                add_to_tar(bundle, f"cifar10/{name}", content)
+    else:
+        for name, content in files.items():
+            path = place / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    return place
+
+
+def add_to_tar(bundle, name, content=b"", kind=tarfile.REGTYPE, target=""):
+    member = tarfile.TarInfo(name)
+    member.size, member.type, member.linkname = len(content), kind, target
+    bundle.addfile(member, io.BytesIO(content))
+
+
+def write_mnist(folder, parts, monkeypatch, packed):
+    """torchvision's `MNIST/raw/`; returns the paths of the four files."""
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    resources, paths = [], []
+    for part, (pixels, labels) in parts.items():
+        for kind, values in (("images-idx3", pixels[:, 0]), ("labels-idx1", np.array(labels, np.uint8))):
+            head = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">i4").tobytes()
+            content, name = head + values.tobytes(), f"{part}-{kind}-ubyte"
+            squeezed = gzip.compress(content, mtime=0)
+            resources.append((f"{name}.gz", hashlib.md5(squeezed).hexdigest()))
+            paths.append(raw / (f"{name}.gz" if packed else name))
+            paths[-1].write_bytes(squeezed if packed else content)
+    monkeypatch.setattr(torchvision_datasets.MNIST, "resources", resources)
+    return paths
+
+
+def snapshot(folder):
+    """{path: bytes} of all files under a folder."""
+    return {path: path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.is_file()}

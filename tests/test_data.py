@@ -1,0 +1,268 @@
+"""Images come in alike from every layout; splits, batches and augmentation are what they say."""
+
+import os
+import time
+
+import fakes
+import pytest
+import torch
+
+from cifar_lib import CourseError, data, toy
+
+WAYS = {
+    "parquet": lambda folder, parts, patch: fakes.write_parquet(folder, parts),
+    "parquet, one shard": lambda folder, parts, patch: fakes.write_parquet(folder, parts, 1, "plain_text"),
+    "parquet, no folder": lambda folder, parts, patch: fakes.write_parquet(folder, parts, 3, "."),
+    "batches": fakes.write_batches,
+    "batches.tar.gz": fakes.write_batches_archive,
+} | {
+    f"classes{ending}": lambda folder, parts, patch, ending=ending: fakes.write_classes(
+        folder, fakes.class_files(parts), ending
+    )
+    for ending in ("", ".zip", ".tar", ".tgz", ".tar.gz")
+}
+
+
+def same(one, other):
+    return torch.equal(one.pixels, other.pixels) and torch.equal(one.labels, other.labels)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("way", WAYS)
+def test_the_way_and_the_order_in_which_images_arrive_change_nothing(way, folder, cache, monkeypatch):
+    parts = fakes.cifar()
+    fingerprint = fakes.expect(monkeypatch, "cifar10", parts)
+    fakes.write_parquet(folder, parts)
+    reference = data.load("cifar10")
+    for path in (*folder.rglob("*.parquet"), *cache.iterdir()):
+        path.unlink()
+
+    WAYS[way](folder, fakes.shuffled(parts), monkeypatch)
+    loaded = data.load("cifar10")
+    assert loaded.fingerprint == reference.fingerprint == fingerprint
+    assert same(loaded.train, reference.train)
+    assert same(loaded.test, reference.test)
+    assert loaded.train.pixels.shape == (40, 3, 32, 32)
+    assert loaded.train.pixels.dtype == torch.uint8
+    assert loaded.train.labels.dtype == torch.int64
+
+
+def test_each_image_keeps_its_label(folder, monkeypatch):
+    parts = fakes.cifar()
+    fakes.expect(monkeypatch, "cifar10", parts)
+    fakes.write_classes(folder, fakes.class_files(parts))
+    loaded = data.load("cifar10").train
+    labels = {image.tobytes(): label for image, label in zip(*parts["train"], strict=True)}
+    pairs = zip(loaded.pixels.numpy(), loaded.labels.tolist(), strict=True)
+    assert all(labels[image.tobytes()] == label for image, label in pairs)
+
+
+@pytest.mark.filterwarnings("ignore:The training images")
+def test_jpeg_class_folders_and_archives_hold_the_same_images(folder, cache):
+    files = fakes.class_files(fakes.cifar(), "jpg")
+    found = []
+    for ending in ("", ".zip", ".tgz"):
+        place = fakes.write_classes(folder, files, ending)
+        found.append(data.load("cifar10", folder))
+        place.rename(folder / f"seen{ending}")
+        data.prepared_file("cifar10").unlink()
+    assert len({dataset.fingerprint for dataset in found}) == 1
+    assert same(found[0].train, found[1].train)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("packed", [False, True])
+def test_mnist_loads_raw_or_packed(packed, folder, monkeypatch):
+    parts = fakes.mnist()
+    fingerprint = fakes.expect(monkeypatch, "mnist", parts)
+    fakes.write_mnist(folder, fakes.shuffled(parts), monkeypatch, packed)
+    loaded = data.load("mnist")
+    assert loaded.fingerprint == fingerprint
+    assert loaded.train.pixels.shape == (40, 1, 28, 28)
+    assert data.fingerprint(loaded.test) == data.fingerprint(fakes.as_images(parts["t10k"]))
+
+
+def test_the_prepared_file_is_reused_and_opens_fast(folder, monkeypatch):
+    parts = fakes.cifar(n_train=5_000)
+    fakes.expect(monkeypatch, "cifar10", parts)
+    paths = fakes.write_parquet(folder, parts)
+    first = data.load("cifar10")
+    for path in paths:
+        path.unlink()
+    start = time.perf_counter()
+    again = data.load("cifar10")
+    assert time.perf_counter() - start < 0.5
+    assert same(again.train, first.train)
+    assert same(again.test, first.test)
+    assert (again.fingerprint, again.source, again.classes) == (
+        first.fingerprint,
+        first.source,
+        first.classes,
+    )
+
+
+def test_other_images_are_used_with_a_warning(folder):
+    fakes.write_parquet(folder, fakes.cifar())
+    with pytest.warns(UserWarning, match="are not those of cifar10") as caught:
+        loaded = data.load("cifar10")
+    assert loaded.fingerprint[:12] in str(caught[0].message)
+    assert len(loaded.train) == 40
+
+
+@pytest.mark.filterwarnings("error")
+def test_fewer_test_images_are_accepted(folder, monkeypatch):
+    parts = fakes.cifar(n_test=10)
+    fakes.expect(monkeypatch, "cifar10", parts)
+    fakes.write_parquet(folder, parts | {"test": fakes.images(4)}, shards=1)
+    assert len(data.load("cifar10").test) == 4
+
+
+def test_fingerprint_sees_pixels_and_labels_but_not_order():
+    part = fakes.as_images(fakes.images(20))
+    reference = data.fingerprint(part)
+    assert data.fingerprint(part[torch.randperm(20)]) == reference
+    pixels, labels = part.pixels.clone(), part.labels.clone()
+    pixels[3, 0, 0, 0] ^= 1
+    labels[5] = (labels[5] + 1) % 10
+    assert data.fingerprint(data.Images(pixels, part.labels)) != reference
+    assert data.fingerprint(data.Images(part.pixels, labels)) != reference
+
+
+@pytest.mark.parametrize("name", ["cifar11", "", "cifar10/turned", "CIFAR10"])
+def test_an_unknown_name_is_answered_with_the_known_ones(name):
+    with pytest.raises(CourseError, match=r"choose one of cifar10, mnist, toy, digits, cifar10/shuffled"):
+        data.load(name)
+
+
+def test_the_prepared_file_lies_beside_the_originals_or_in_the_users_cache(tmp_path, monkeypatch):
+    monkeypatch.delenv("CIFAR_CACHE")
+    monkeypatch.setenv("CIFAR_DATA", str(tmp_path / "not" / "yet"))
+    before = data.prepared_file("cifar10")
+    (tmp_path / "not" / "yet").mkdir(parents=True)
+    assert data.prepared_file("cifar10") == before == tmp_path / "not/yet/prepared-cifar10.safetensors"
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert tmp_path / "xdg" in data.prepared_file("cifar10").parents
+
+
+def test_a_variant_has_its_own_name_and_fingerprint(toy_images):
+    changed = data.load("toy/shuffled")
+    assert changed.name == "toy/shuffled"
+    assert changed.fingerprint == f"{toy_images.fingerprint}/shuffled"
+    assert same(changed.train, data.shuffle_pixels(toy_images.train))
+    assert same(changed.test, data.shuffle_pixels(toy_images.test))
+
+
+@pytest.mark.parametrize(("name", "shape"), [("toy", (3, 32, 32)), ("digits", (1, 28, 28))])
+def test_generated_images_are_the_same_each_time(name, shape):
+    one, other = toy.GENERATORS[name](), toy.GENERATORS[name]()
+    for (pixels, labels), (pixels_again, labels_again) in zip(one[0], other[0], strict=True):
+        assert pixels.shape == (len(labels), *shape)
+        assert torch.equal(pixels, pixels_again)
+        assert torch.equal(labels, labels_again)
+        assert set(labels.tolist()) == set(range(10))
+    assert not {image.numpy().tobytes() for image in one[0][0][0]} & {
+        image.numpy().tobytes() for image in one[0][1][0]
+    }
+
+
+def test_the_split_is_fixed_stratified_and_complete(toy_images):
+    images = toy_images.train
+    training, validation = data.split(images)
+    again = data.split(images)
+    assert same(training, again[0])
+    assert same(validation, again[1])
+    assert validation.labels.bincount().tolist() == [4] * 10
+    assert training.labels.bincount().tolist() == [36] * 10
+    together = data.Images(
+        torch.cat([training.pixels, validation.pixels]), torch.cat([training.labels, validation.labels])
+    )
+    assert data.fingerprint(together) == data.fingerprint(images)
+
+
+def test_normalize_puts_grey_at_zero():
+    values = data.normalize(torch.tensor([0, 51, 255], dtype=torch.uint8))
+    torch.testing.assert_close(values, torch.tensor([-2.0, -1.2, 2.0]))
+
+
+def test_batches_depend_on_seed_and_epoch_alone(toy_images):
+    def epoch(seed, epoch):
+        torch.rand(seed + epoch)
+        return list(data.batches(toy_images.train, 64, seed=seed, epoch=epoch, flip=True, crop=4))
+
+    def equal(one, other):
+        return all(
+            torch.equal(a, b) for x, y in zip(one, other, strict=True) for a, b in zip(x, y, strict=True)
+        )
+
+    reference = epoch(0, 1)
+    assert equal(reference, epoch(0, 1))
+    assert not equal(reference, epoch(0, 2))
+    assert not equal(reference, epoch(1, 1))
+
+
+def test_batches_are_full_and_hold_each_image_at_most_once():
+    images = data.Images(torch.arange(50, dtype=torch.uint8).view(50, 1, 1, 1), torch.arange(50))
+    found = list(data.batches(images, 16, seed=0, epoch=1))
+    assert [len(labels) for _, labels in found] == [16, 16, 16]
+    labels = torch.cat([labels for _, labels in found])
+    assert len(labels.unique()) == 48
+    torch.testing.assert_close(torch.cat([x for x, _ in found]).flatten(), data.normalize(labels))
+
+
+def test_batches_come_as_channels_last_floats(toy_images):
+    inputs, _ = next(data.batches(toy_images.train, 8, seed=0, epoch=1))
+    assert inputs.dtype == torch.float32
+    assert inputs.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(("flip", "crop"), [(True, 0), (False, 3), (True, 4)])
+def test_augment_agrees_with_a_loop_over_images(flip, crop, toy_images):
+    pixels = toy_images.train.pixels[:40]
+    changed = data.augment(pixels, torch.Generator().manual_seed(7), flip=flip, crop=crop)
+
+    draws = torch.Generator().manual_seed(7)
+    mirrored = torch.rand(40, generator=draws) < 0.5 if flip else torch.zeros(40, dtype=torch.bool)
+    offsets = (
+        torch.randint(0, 2 * crop + 1, (2, 40, 1), generator=draws).flatten(1).T if crop else [(0, 0)] * 40
+    )
+    for image, turned, (top, left), result in zip(pixels, mirrored, offsets, changed, strict=True):
+        framed = torch.zeros(3, 32 + 2 * crop, 32 + 2 * crop, dtype=torch.uint8)
+        framed[:, crop : crop + 32, crop : crop + 32] = image
+        window = framed[:, top : top + 32, left : left + 32]
+        assert torch.equal(result, window.flip(2) if turned else window)
+
+
+def test_augment_draws_for_each_image():
+    image = torch.arange(1, 65, dtype=torch.uint8).view(1, 1, 8, 8).expand(200, -1, -1, -1)
+    generator = torch.Generator().manual_seed(0)
+    assert len(data.augment(image, generator, flip=True, crop=0).flatten(1).unique(dim=0)) == 2
+    assert len(data.augment(image, generator, flip=False, crop=1).flatten(1).unique(dim=0)) == 9
+
+
+def test_without_augmentation_batches_leave_images_alone(toy_images):
+    known = {image.numpy().tobytes() for image in data.normalize(toy_images.train.pixels)}
+    for inputs, _ in data.batches(toy_images.train, 100, seed=0, epoch=1):
+        assert all(image.contiguous().numpy().tobytes() in known for image in inputs)
+
+
+@pytest.mark.parametrize(("right", "down"), [(0, 0), (3, 0), (-2, 1), (0, -5), (31, 31)])
+def test_shift_moves_every_pixel_and_fills_with_black(right, down):
+    images = fakes.as_images(fakes.images(2))
+    moved = data.shift(images, right, down)
+    for y in range(32):
+        for x in range(32):
+            inside = 0 <= y - down < 32 and 0 <= x - right < 32
+            expected = images.pixels[:, :, y - down, x - right] if inside else torch.zeros(2, 3)
+            assert torch.equal(moved.pixels[:, :, y, x].float(), expected.float())
+    assert torch.equal(moved.labels, images.labels)
+
+
+def test_shuffle_pixels_moves_every_position_once_and_alike_for_all():
+    numbered = torch.arange(1024).view(1, 1, 32, 32)
+    images = data.Images(numbered.expand(3, 2, 32, 32).contiguous(), torch.zeros(3, dtype=torch.long))
+    shuffled = data.shuffle_pixels(images).pixels.flatten(2)
+    assert shuffled[0, 0].sort().values.tolist() == list(range(1024))
+    assert torch.equal(shuffled, shuffled[:1, :1].expand(3, 2, -1))
+    assert shuffled[0, 0].tolist() != list(range(1024))
+    assert torch.equal(data.shuffle_pixels(images).pixels.flatten(2), shuffled)
+    assert not torch.equal(data.shuffle_pixels(images, seed=1).pixels.flatten(2), shuffled)
