@@ -61,12 +61,14 @@ def describe(device):
     return f"{name}, {threads} thread{'s' if threads > 1 else ''}, {precision}"
 
 
-def keep_freed_memory():
-    """Ask glibc to keep freed memory instead of giving each large tensor back to the system.
+def tune_cpu():
+    """Two settings of this process that make training on a CPU several times faster.
 
-    Otherwise every new activation pays page faults, which can cost more than its arithmetic.
-    Does nothing on other systems.
+    Numbers below 1e-38 become zero: strong weight decay makes many of them, and each costs the CPU a
+    hundred times a normal one. And glibc keeps freed memory instead of giving each large tensor
+    back to the system, which otherwise costs page faults at every step.
     """
+    torch.set_flush_denormal(True)
     if sys.platform != "linux":
         return
     try:

@@ -106,6 +106,24 @@ def profile():
     return name
 
 
+def start():
+    """Say in which profile a page runs, and whether there is a GPU: the first line of each chapter."""
+    gpu = torch.cuda.is_available()
+    name = profile()
+    print(
+        {
+            "quick": "Profile quick: tiny trainings on generated images. Numbers here are not the book's.",
+            "recorded": "Profile recorded: long trainings are replayed from their records.",
+            "full": "Profile full: every training is done here and now.",
+        }[name]
+    )
+    if name == "full" and not gpu:
+        print(
+            "There is no GPU here, so long trainings take up to an hour. In Colab: Runtime > "
+            "Change runtime type > GPU. Or set CIFAR_PROFILE=recorded to replay them."
+        )
+
+
 def recipe_for_profile(recipe):
     """The recipe of that name, or its quick form in the quick profile."""
     recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe

@@ -47,7 +47,7 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
         raise CourseError(f"A seed is a whole number from 0 to {2**32 - 1}, not {seed}.")
     device = devices.pick(device)
     if device.type == "cpu":
-        devices.keep_freed_memory()
+        devices.tune_cpu()
     training, validation = (part.to(device) for part in split(dataset.train))
     if len(training) < recipe.batch_size:
         raise CourseError(f"A batch of {recipe.batch_size} is more than the {len(training)} images.")

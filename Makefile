@@ -1,0 +1,34 @@
+# make book · test · record · lint · clean
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.installed
+
+.PHONY: book test record lint clean
+
+book: $(READY)  ## build the site from the stored outputs
+	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
+	@echo "The site is in _build/html. To read it: $(BIN)/python -m http.server -d _build/html 8000"
+	@echo "and open http://127.0.0.1:8000"
+
+test: $(READY)  ## unit tests, every notebook in the quick profile, checks of the built book
+	$(BIN)/python -m pytest tests -q --ignore=tests/test_site.py
+	CIFAR_PROFILE=quick $(BIN)/python -m pytest --nbval-lax --nbval-current-env \
+		--nbval-cell-timeout=120 -n 2 --dist loadscope -q notebooks
+	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
+	$(BIN)/python -m pytest tests/test_site.py -q
+
+record: $(READY)  ## execute every chapter in the recorded profile and keep its outputs
+	$(BIN)/python notebooks/execute.py
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf _build .venv
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $@

@@ -1,0 +1,97 @@
+"""Execute chapters in the recorded profile and store their outputs, so that doing it again changes nothing.
+
+python notebooks/execute.py              all chapters
+python notebooks/execute.py 03 05        those whose name starts so
+"""
+
+import hashlib
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import nbclient
+import nbformat
+import yaml
+
+from cifar_lib.files import written_aside
+
+FOLDER = Path(__file__).resolve().parent
+REPOSITORY = FOLDER.parent
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+def main(wanted):
+    os.environ["CIFAR_PROFILE"] = "recorded"
+    for path in chapters():
+        if wanted and not path.name.startswith(tuple(wanted)):
+            continue
+        print(path.name, flush=True)
+        notebook = nbformat.read(path, as_version=4)
+        write_address(notebook, path.name)
+        client = nbclient.NotebookClient(
+            notebook,
+            timeout=1200,
+            record_timing=False,
+            store_widget_state=False,
+            coalesce_streams=True,
+            resources={"metadata": {"path": str(FOLDER)}},
+        )
+        client.execute()
+        tidy(notebook)
+        with written_aside(path) as aside:
+            nbformat.write(notebook, aside)
+
+
+def chapters():
+    """The chapters' paths, in order."""
+    return sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+
+
+def address():
+    """(owner/name, branch) of the repository, from `_config.yml`."""
+    repository = yaml.safe_load((REPOSITORY / "_config.yml").read_text())["repository"]
+    return repository["url"].removeprefix("https://github.com/"), repository["branch"]
+
+
+def write_address(notebook, name):
+    """Put the repository's address into the Colab link and the set-up cell."""
+    slug, branch = address()
+    colab = f"https://colab.research.google.com/github/{slug}/blob/{branch}/notebooks/{name}"
+    archive = f"https://github.com/{slug}/archive/refs/heads/{branch}.zip"
+    for cell in notebook.cells:
+        cell.source = re.sub(r"https://colab\.research\.google\.com/github/[^)\s\"]*", colab, cell.source)
+        if cell.id == "setup":
+            cell.source = re.sub(r"https://github\.com/[^\"\s]*\.zip", archive, cell.source)
+
+
+def tidy(notebook):
+    """Leave nothing that changes from one execution to the next, and note what was executed."""
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": KERNEL,
+            "language_info": {"name": "python"},
+            "course": {"profile": "recorded", "code": code_hash(notebook), "library": library_hash()},
+        }
+    )
+
+
+def code_hash(notebook):
+    """A hash of the code cells: when it changes, the stored outputs are stale."""
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return hashlib.sha256(json.dumps(sources).encode()).hexdigest()[:16]
+
+
+def library_hash():
+    """A hash of the library and the recorded runs, for the same purpose."""
+    library = REPOSITORY / "cifar_lib"
+    files = sorted([*library.glob("*.py"), *(library / "recorded").glob("*")])
+    content = b"".join(path.name.encode() + path.read_bytes() for path in files)
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
