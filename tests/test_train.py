@@ -1,0 +1,261 @@
+"""The training loop: exact, repeatable, and able to stop and go on."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cifar_lib import CourseError, data, device, models, recipes, train
+from cifar_lib.train import make_optimizer, train_epoch
+
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+DEVICES = ["cpu", pytest.param("cuda", marks=CUDA)]
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_after(epochs, monkeypatch):
+    """The next training stops right after it saved this many checkpoints."""
+    save, saved = train.save_checkpoint, []
+
+    def save_and_die(*arguments):
+        save(*arguments)
+        saved.append(arguments)
+        if len(saved) == epochs:
+            raise Killed
+
+    monkeypatch.setattr(train, "save_checkpoint", save_and_die)
+
+
+def without_time(history):
+    return [{name: value for name, value in entry.items() if name != "seconds"} for entry in history]
+
+
+def assert_same(one, other):
+    assert without_time(one.history) == without_time(other.history)
+    weights = other.model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in one.model.state_dict().items())
+
+
+@pytest.fixture
+def float32(monkeypatch):
+    monkeypatch.setattr(device, "training_dtype", lambda device: torch.float32)
+
+
+@pytest.mark.parametrize("place", DEVICES)
+def test_the_same_seed_gives_the_same_bits(place, tiny, toy_images):
+    one = train.train(tiny, toy_images, 3, device=place)
+    torch.rand(5)
+    assert_same(one, train.train(tiny, toy_images, 3, device=place))
+
+
+def test_another_seed_gives_another_network(tiny, toy_images):
+    recipe = tiny.but(epochs=1)
+    losses = {train.train(recipe, toy_images, seed).history[0]["train_loss"] for seed in range(3)}
+    assert len(losses) == 3
+
+
+@pytest.mark.parametrize("place", DEVICES)
+@pytest.mark.parametrize(("optimizer", "epochs"), [("adam", 1), ("adam", 4), ("adamw", 2), ("sgd", 3)])
+def test_killed_and_resumed_is_bit_for_bit_uninterrupted(
+    place, optimizer, epochs, tiny, toy_images, tmp_path, monkeypatch
+):
+    recipe = tiny.but(optimizer=optimizer)
+    straight = train.train(recipe, toy_images, device=place)
+    path = tmp_path / "tiny.safetensors"
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        killed_after(epochs, patch)
+        train.train(recipe, toy_images, device=place, checkpoint=path)
+    resumed = train.train(recipe, toy_images, device=place, checkpoint=path)
+    assert_same(straight, resumed)
+    assert resumed.seconds == pytest.approx(sum(entry["seconds"] for entry in resumed.history), abs=0.01)
+    assert not resumed.model.training
+
+
+def test_killed_while_writing_goes_on_from_the_checkpoint_before(tiny, toy_images, tmp_path, monkeypatch):
+    path, saves = tmp_path / "tiny.safetensors", []
+
+    def half(tensors, aside, notes):
+        saves.append(aside)
+        if len(saves) == 3:
+            aside.write_bytes(b"half")
+            raise Killed
+        original(tensors, aside, notes)
+
+    original = train.save_file
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(train, "save_file", half)
+        train.train(tiny, toy_images, checkpoint=path)
+    assert [file.name for file in tmp_path.glob("*tiny*")] == [path.name]
+    assert_same(train.train(tiny, toy_images), train.train(tiny, toy_images, checkpoint=path))
+
+
+def reference_epochs(recipe, images, seed, epochs):
+    """The same training in plain PyTorch: contiguous float32, unfused optimizer."""
+    torch.manual_seed(seed)
+    model = models.build(recipe, tuple(images.pixels.shape[1:]))
+    kinds = {
+        "adam": lambda p: torch.optim.Adam(p, weight_decay=recipe.weight_decay),
+        "adamw": lambda p: torch.optim.AdamW(p, weight_decay=recipe.weight_decay),
+        "sgd": lambda p: torch.optim.SGD(p, 0.1, 0.9, weight_decay=recipe.weight_decay, nesterov=True),
+    }
+    optimizer = kinds[recipe.optimizer](model.parameters())
+    for epoch in range(1, epochs + 1):
+        found = list(
+            data.batches(
+                images, recipe.batch_size, seed=seed, epoch=epoch, flip=recipe.flip, crop=recipe.crop
+            )
+        )
+        losses = []
+        for step, (inputs, labels) in enumerate(found):
+            optimizer.param_groups[0]["lr"] = recipe.rate_at(epoch - 1 + step / len(found))
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(inputs.contiguous()), labels)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    return model, sum(losses) / len(losses)
+
+
+@pytest.mark.parametrize("optimizer", recipes.OPTIMIZERS)
+def test_training_is_the_plain_loop(optimizer, float32, tiny, toy_images):
+    """Weights and loss within float32's rounding of the reference, after one step and after two epochs."""
+    recipe = tiny.but(optimizer=optimizer, rate=1e-3, options={"width": 4, "batch_norm": False})
+    for images, epochs in ((toy_images.train[:32], 1), (toy_images.train, 2)):
+        expected, expected_loss = reference_epochs(recipe, images, 0, epochs)
+        torch.manual_seed(0)
+        model = models.build(recipe, (3, 32, 32)).to(memory_format=torch.channels_last)
+        optimizer = make_optimizer(recipe, model)
+        for epoch in range(1, epochs + 1):
+            loss = train_epoch(recipe, model, optimizer, images, 0, epoch)
+        assert loss == pytest.approx(expected_loss, rel=1e-4)
+        for one, other in zip(model.parameters(), expected.parameters(), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=2e-5)
+
+
+def test_the_test_images_have_no_part_in_training(tiny, toy_images, monkeypatch):
+    recipe = tiny.but(epochs=1)
+    one = train.train(recipe, toy_images)
+    changed = data.Dataset(
+        "toy", toy_images.train, toy_images.test[:0], toy_images.classes, "", toy_images.fingerprint
+    )
+    assert_same(one, train.train(recipe, changed))
+
+
+def test_validation_images_are_measured_but_not_trained_on(tiny, toy_images, monkeypatch):
+    seen = []
+
+    def watched(images, *arguments, **options):
+        seen.append(images)
+        return data.batches(images, *arguments, **options)
+
+    monkeypatch.setattr(train, "batches", watched)
+    trained = train.train(tiny, toy_images)
+    training, validation = data.split(toy_images.train)
+    assert all(torch.equal(images.pixels, training.pixels) for images in seen)
+    share = (trained.model(data.normalize(validation.pixels)).argmax(1) == validation.labels).float().mean()
+    assert trained.history[-1]["val_accuracy"] == pytest.approx(share.item())
+
+
+def test_history_has_the_documented_entries(tiny, toy_images):
+    trained = train.train(tiny, toy_images)
+    assert [entry["epoch"] for entry in trained.history] == [1, 2, 3, 4]
+    assert [entry["rate"] for entry in trained.history] == [tiny.rate_at(epoch) for epoch in range(4)]
+    for entry in trained.history:
+        assert list(entry) == ["epoch", "rate", "train_loss", "val_loss", "val_accuracy", "seconds"]
+    assert trained.history[-1]["train_loss"] < trained.history[0]["train_loss"]
+    assert 0 < sum(entry["seconds"] for entry in trained.history) == pytest.approx(trained.seconds, abs=0.01)
+
+
+def test_training_learns_the_toy_images(toy_images):
+    recipe = recipes.get("study-quick").but(batch_size=32, options={"width": 8}, epochs=6)
+    assert train.train(recipe, toy_images).history[-1]["val_accuracy"] > 0.5
+
+
+def test_every_gradient_is_cleared_before_the_next_step(float32, tiny, toy_images):
+    recipe = tiny.but(schedule="constant", rate=0.0)
+    model = models.build(recipe, (3, 32, 32))
+    train_epoch(recipe, model, make_optimizer(recipe, model), toy_images.train[:32], 0, 1)
+    once = [p.grad.clone() for p in model.parameters()]
+    train_epoch(recipe, model, make_optimizer(recipe, model), toy_images.train[:32], 0, 1)
+    for before, parameter in zip(once, model.parameters(), strict=True):
+        torch.testing.assert_close(parameter.grad, before)
+
+
+def test_float16_trains_with_the_gradient_scaler(tiny, toy_images, monkeypatch):
+    scales, scale = [], torch.amp.GradScaler.scale
+
+    def watched(self, loss):
+        scales.append(self.get_scale() if self.is_enabled() else None)
+        return scale(self, loss)
+
+    monkeypatch.setattr(device, "training_dtype", lambda device: torch.float16)
+    monkeypatch.setattr(torch.amp.GradScaler, "scale", watched)
+    images = data.Dataset("toy", toy_images.train[:100], toy_images.test, (), "", "")
+    trained = train.train(tiny.but(epochs=3, rate=0.01, batch_size=15), images, device="cpu")
+    losses = [entry["train_loss"] for entry in trained.history]
+    assert losses[-1] < losses[0]
+    assert all(scale > 1 for scale in scales)
+    assert all(p.dtype == torch.float32 for p in trained.model.parameters())
+    assert all(p.isfinite().all() for p in trained.model.parameters())
+
+
+def test_the_gradient_scaler_skips_a_step_that_overflows(tiny, toy_images, monkeypatch):
+    monkeypatch.setattr(device, "training_dtype", lambda device: torch.float16)
+    model = models.build(tiny, (3, 32, 32))
+    before = [p.detach().clone() for p in model.parameters()]
+    model.linear.weight.register_hook(lambda gradient: gradient * math.inf)
+    train_epoch(tiny, model, make_optimizer(tiny, model), toy_images.train[:32], 0, 1)
+    assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
+
+
+def test_a_loss_that_is_no_number_stops_with_a_sentence(tiny, toy_images, tmp_path):
+    recipe = tiny.but(name="steep", rate=1e30, schedule="constant", optimizer="sgd")
+    path = tmp_path / "steep.safetensors"
+    with pytest.raises(CourseError, match=r"The loss of 'steep' became (nan|inf) in epoch 1 at rate 1e\+30"):
+        train.train(recipe, toy_images, checkpoint=path)
+    assert not path.exists()
+
+
+def test_the_loop_never_waits_for_a_number_within_an_epoch(tiny, toy_images, monkeypatch):
+    """A `.item()` at every step would stall a GPU: there is one for the whole epoch."""
+    model, asked = models.build(tiny, (3, 32, 32)), []
+    optimizer, item = make_optimizer(tiny, model), torch.Tensor.item
+    monkeypatch.setattr(torch.Tensor, "item", lambda tensor: asked.append(tensor) or item(tensor))
+    train_epoch(tiny, model, optimizer, toy_images.train, 0, 1)
+    assert len(asked) == 1
+
+
+def test_the_loop_keeps_no_graph_of_past_steps(tiny, toy_images, monkeypatch):
+    import gc
+
+    model = models.build(tiny, (3, 32, 32))
+    optimizer = make_optimizer(tiny, model)
+
+    def tensors():
+        gc.collect()
+        return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+
+    train_epoch(tiny, model, optimizer, toy_images.train[:64], 0, 1)
+    before = tensors()
+    train_epoch(tiny, model, optimizer, toy_images.train, 0, 2)
+    assert tensors() == before
+
+
+@CUDA
+def test_the_gpu_agrees_with_the_cpu(float32, tiny, toy_images):
+    recipe = tiny.but(rate=1e-3, epochs=1)
+    here, there = (train.train(recipe, toy_images, device=name) for name in ("cpu", "cuda"))
+    assert there.history[0]["train_loss"] == pytest.approx(here.history[0]["train_loss"], rel=1e-2)
+
+
+@CUDA
+def test_a_checkpoint_of_the_gpu_goes_on_on_the_cpu(tiny, toy_images, tmp_path, monkeypatch):
+    path = tmp_path / "tiny.safetensors"
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        killed_after(2, patch)
+        train.train(tiny, toy_images, device="cuda", checkpoint=path)
+    assert len(train.train(tiny, toy_images, device="cpu", checkpoint=path).history) == 4
