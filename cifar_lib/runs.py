@@ -64,11 +64,10 @@ class Run:
     _network: torch.nn.Module | None = field(default=None, repr=False)
 
     def __str__(self):
-        how = "replayed from the record of" if self.replayed else "trained on"
-        test = f", test accuracy {self.result['test_accuracy']:.1%} of {self.data['n_test']:,}"
+        how = "Replayed" if self.replayed else "Trained now"
         return (
-            f"{self.recipe.name}, seed {self.seed}: {how} {self.environment['device']}, "
-            f"{self.seconds:,.0f} s{test}"
+            f"{self.recipe.name}, seed {self.seed}: test accuracy {self.result['test_accuracy']:.1%} of "
+            f"{self.data['n_test']:,}. {how}: {self.seconds:,.0f} s on {self.environment['device']}."
         )
 
     def column(self, name):
@@ -139,8 +138,7 @@ def load_data(name):
     if profile() == "quick":
         base = recipes.QUICK_DATA.get(base, base)
     dataset = data.load(base + slash + variant)
-    stand_in = f" (generated, in place of {name})" if profile() == "quick" else ""
-    print(f"Profile {profile()}. {dataset}{stand_in}.")
+    print(f"{dataset}." + (f" It stands in for {name}." if base != name.partition("/")[0] else ""))
     return dataset
 
 
@@ -265,7 +263,7 @@ def _matching_record(recipe, dataset, seed):
         return None
     kept = load_record(path)
     same_images = dataset is None or dataset.fingerprint == kept.data["fingerprint"]
-    return kept if kept.recipe == recipe and same_images else None
+    return kept if kept.recipe == recipe and kept.seed == seed and same_images else None
 
 
 def _as_run(recipe, dataset, seed, trained, device):
