@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from . import CourseError, data, device as devices, evaluate, recipes, runs
+from . import CourseError, data, evaluate, recipes, runs
+from . import device as devices
 from .train import train
 
 
@@ -82,9 +83,7 @@ def _record(arguments):
     wanted = [(recipes.get(name), seed) for name in arguments.recipes for seed in _seeds(arguments.seeds)]
     for recipe, seed in wanted:
         print(f"{recipe.name}, seed {seed}", flush=True)
-        path = runs.record(
-            recipe, seed, device=arguments.device, keep_weights=arguments.keep_weights
-        )
+        path = runs.record(recipe, seed, device=arguments.device, keep_weights=arguments.keep_weights)
         print(runs.load_record(path), flush=True)
 
 

@@ -57,4 +57,3 @@ def md5(path):
     """The MD5 of a file, as 32 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
-

@@ -63,13 +63,16 @@ def pictures(pixels, title, *, columns=10, labels=None, size=None):
     height = rows * (side + (0.25 if labels is not None else 0)) + 0.4
     figure, axes = plt.subplots(rows, columns, figsize=(side * columns, height), squeeze=False)
     if labels is not None:
-        figure.get_layout_engine().set(hspace=0.3 / side)
+        figure.get_layout_engine().set(hspace=0.3 / side, rect=(0, 0.22 / height, 1, 1 - 0.22 / height))
+        figure.text(0, 0, " ")  # keeps the lowest labels when the figure is cropped to its content
     for axis in axes.flat:
         axis.axis("off")
     for i, (axis, image) in enumerate(zip(axes.flat, pixels, strict=False)):
         show(axis, image)
         if labels is not None:
-            text = axis.text(0.5, -0.05, labels[i], transform=axis.transAxes, ha="center", va="top", fontsize=9)
+            text = axis.text(
+                0.5, -0.05, labels[i], transform=axis.transAxes, ha="center", va="top", fontsize=9
+            )
             text.set_in_layout(False)  # a long label must not push the images apart
     _head(figure, title)
     return axes
@@ -78,7 +81,7 @@ def pictures(pixels, title, *, columns=10, labels=None, size=None):
 def show(axis, image):
     """One image, [C, H, W] of uint8 or of 0 to 1, without ticks."""
     image = image.permute(1, 2, 0).squeeze().numpy()
-    axis.imshow(image, vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
+    axis.imshow(image, vmin=0, vmax=255 if image.dtype == np.uint8 else 1, interpolation="nearest")
     axis.set(xticks=[], yticks=[])
     axis.grid(False)
 
@@ -152,14 +155,14 @@ def bars(values, title, *, xlabel, names, axis=None):
     return axis
 
 
-def lines(groups, title, *, xlabel, ylabel, x=None, log=False, markers=True):
+def lines(groups, title, *, xlabel, ylabel, x=None, log=False, markers=True, axis=None):
     """Several lines over one axis.
 
     Args:
         groups: label -> list of numbers, or of lists (one a seed: mean line, range shaded).
         x: positions; by default 0, 1, 2, ...
     """
-    axis = plt.subplots()[1]
+    axis = axis or plt.subplots()[1]
     for label, values in groups.items():
         values = np.atleast_2d(np.asarray(values, dtype=float))
         places = np.arange(values.shape[1]) if x is None else x
@@ -202,6 +205,50 @@ def reliability(confidence, accuracy, count, title):
     bottom.bar(places, count, width=0.8 / len(count), color=COLORS[0])
     bottom.set(xlabel="confidence of the prediction", ylabel="images")
     return top, bottom
+
+
+def descents(function, paths, title, *, reach=2.5):
+    """Gradient descent on a function of one number: a panel for each path, its points joined.
+
+    Args:
+        function: array of positions -> array of heights.
+        paths: label -> list of positions, in the order of the steps.
+        reach: the panels show -reach to reach; later points may lie outside.
+    """
+    figure, axes = plt.subplots(1, len(paths), figsize=(WIDTH, 2.8), sharey=True)
+    ground = np.linspace(-reach, reach, 200)
+    for axis, color, (label, path) in zip(axes, COLORS, paths.items(), strict=False):
+        path = np.asarray(path, dtype=float)
+        axis.plot(ground, function(ground), color=INK, lw=1)
+        axis.plot(path, function(path), "o-", color=color, ms=4, lw=1)
+        axis.set(title=label, xlabel="weight", xlim=(-reach, reach), ylim=(-0.1, function(ground).max()))
+    axes[0].set_ylabel("loss")
+    _head(figure, title)
+    return axes
+
+
+def heat(pixels, maps, title):
+    """Images in the first row, below each row of maps: red where a value is above 0, blue where below.
+
+    Args:
+        pixels: uint8 [N, C, H, W].
+        maps: label -> float [N, H, W]; each map has its own scale.
+    """
+    rows = len(maps) + 1
+    side = (WIDTH - 1.2) / len(pixels)
+    figure, axes = plt.subplots(rows, len(pixels), figsize=(WIDTH, rows * side + 0.4), squeeze=False)
+    for axis, image in zip(axes[0], pixels, strict=True):
+        show(axis, image)
+    for row, values in zip(axes[1:], maps.values(), strict=True):
+        for axis, value in zip(row, values, strict=True):
+            limit = value.abs().max().clamp(min=1e-12)
+            axis.imshow(value, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            axis.set(xticks=[], yticks=[])
+            axis.grid(False)
+    for axis, label in zip(axes[:, 0], ["image", *maps], strict=True):
+        axis.set_ylabel(label, rotation=0, ha="right", va="center", labelpad=8, fontsize=9)
+    _head(figure, title)
+    return axes
 
 
 def network(model, title, shape=(3, 32, 32)):
@@ -251,7 +298,13 @@ def _boxes(model, shape):
                 before[0]["name"] += f", {node.name}"
             continue
         kind = "merge" if len(before) > 1 else "main"
-        of[node] = {"name": node.name, "what": _what(node, layer), "shape": size, "kind": kind, "inputs": before}
+        of[node] = {
+            "name": node.name,
+            "what": _what(node, layer),
+            "shape": size,
+            "kind": kind,
+            "inputs": before,
+        }
         boxes.append(of[node])
     _place(boxes)
     return boxes
@@ -261,7 +314,11 @@ def _place(boxes):
     """Rows from top to bottom; a box that waits for a later merge stands in a second column."""
     row = 0
     for i, box in enumerate(boxes):
-        side = i + 1 < len(boxes) and box["kind"] == "main" and all(box is not b for b in boxes[i + 1]["inputs"][:1])
+        side = (
+            i + 1 < len(boxes)
+            and box["kind"] == "main"
+            and all(box is not b for b in boxes[i + 1]["inputs"][:1])
+        )
         side = side and any(box is b for later in boxes[i + 1 :] for b in later["inputs"][1:])
         if side:
             box |= {"column": 1, "kind": "side", "row": box["inputs"][0]["row"] + 1}

@@ -120,9 +120,7 @@ def _nearest(name, known):
 
 
 _PAPER = Recipe("paper", weight_decay=0.003, schedule="step")
-_STUDY = Recipe(
-    "study", options={"width": 16}, epochs=8, batch_size=128, rate=0.005, schedule="one-cycle"
-)
+_STUDY = Recipe("study", options={"width": 16}, epochs=8, batch_size=128, rate=0.005, schedule="one-cycle")
 _MLP = Recipe("mlp", model="mlp", options={"hidden": [128]}, epochs=8, batch_size=128, rate=0.001)
 
 RECIPES = {

@@ -15,7 +15,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
-from . import CourseError, __version__, data, device as devices, evaluate, models, recipes
+from . import CourseError, __version__, data, evaluate, models, recipes
+from . import device as devices
 from .files import written_aside
 from .train import train
 

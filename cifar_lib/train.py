@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from torch import nn
 from tqdm.auto import tqdm
 
-from . import CourseError, device as devices, evaluate, models
+from . import CourseError, evaluate, models
+from . import device as devices
 from .data import batches, split
 from .files import written_aside
 
@@ -98,9 +99,7 @@ def train_epoch(recipe, model, optimizer, images, seed, epoch):
     steps = len(images) // recipe.batch_size
     total = torch.zeros((), device=device)
     model.train()
-    stream = batches(
-        images, recipe.batch_size, seed=seed, epoch=epoch, flip=recipe.flip, crop=recipe.crop
-    )
+    stream = batches(images, recipe.batch_size, seed=seed, epoch=epoch, flip=recipe.flip, crop=recipe.crop)
     for step, (inputs, labels) in enumerate(stream):
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate_at(epoch - 1 + step / steps)

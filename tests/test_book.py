@@ -1,0 +1,203 @@
+"""The promises of the text: numbers agree with the records, figures have alt texts, chapters their parts."""
+
+import importlib.util
+import json
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from cifar_lib import runs
+
+REPOSITORY = Path(__file__).parent.parent
+CHAPTERS = sorted((REPOSITORY / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+PROSE = [REPOSITORY / "README.md", *sorted((REPOSITORY / "book").glob("*.md"))]
+MARKED = re.compile(r"(?P<number>\d[\d,]*(?:\.\d+)?)(?P<unit> %| points| s)?\s*<!--(?P<source>[^>]*)-->")
+PERCENT = re.compile(r"\d[\d,.]*\s?%(?!\s*<!--)")
+
+
+def load_execute():
+    spec = importlib.util.spec_from_file_location("execute", REPOSITORY / "notebooks" / "execute.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+execute = load_execute()
+
+
+def texts():
+    """(where, text, outputs by cell id) of each piece of prose."""
+    for path in PROSE:
+        yield path.name, path.read_text(), {}
+    for path in CHAPTERS:
+        notebook = nbformat.read(path, 4)
+        outputs = {
+            cell.id: "".join(output.get("text", "") for output in cell.outputs)
+            for cell in notebook.cells
+            if cell.cell_type == "code"
+        }
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                yield f"{path.name}, cell {cell.id}", cell.source, outputs
+
+
+def recorded_value(recipe, path, statistic):
+    """A number from the records: `path` into the JSON, then a statistic over the seeds."""
+    values = []
+    for run in runs.recorded(recipe):
+        value = runs.as_record(run)
+        for key in path.split("."):
+            value = value[int(key) if key.lstrip("-").isdigit() else key]
+        values.append(value)
+    if statistic.startswith("seed"):
+        seeds = [run.seed for run in runs.recorded(recipe)]
+        return values[seeds.index(int(statistic.removeprefix("seed")))]
+    functions = {"mean": statistics.fmean, "spread": statistics.stdev, "min": min, "max": max, "n": len}
+    return functions[statistic](values)
+
+
+def check_number(where, number, unit, source, outputs):
+    """None, or a sentence that says what is wrong with one marked number."""
+    kind, *rest = source.split()
+    if kind == "cited":
+        return None
+    if kind == "output":
+        if rest[0] not in outputs:
+            return f"{where}: there is no cell {rest[0]!r}"
+        found = re.findall(r"\d[\d,]*(?:\.\d+)?", outputs[rest[0]])
+        return None if number in found else f"{where}: {number} is not in the output of cell {rest[0]!r}"
+    if kind == "recorded":
+        value = recorded_value(*rest) * (100 if unit in (" %", " points") else 1)
+        decimals = len(number.partition(".")[2])
+        right = f"{value:,.{decimals}f}"
+        return (
+            None
+            if number in (right, right.replace(",", ""))
+            else (f"{where}: {number}{unit} is written, {right}{unit} is recorded ({source})")
+        )
+    return f"{where}: the marker {source!r} is not known"
+
+
+def test_numbers_in_the_prose_agree_with_what_was_recorded():
+    wrong = [
+        problem
+        for where, text, outputs in texts()
+        for match in MARKED.finditer(text)
+        if (problem := check_number(where, match["number"], match["unit"] or "", match["source"], outputs))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_percentage_in_the_prose_says_where_it_comes_from():
+    code = re.compile(r"```.*?```|`[^`\n]*`|\$[^$\n]*\$", re.S)
+    bare = [f"{where}: {hit}" for where, text, _ in texts() for hit in PERCENT.findall(code.sub("", text))]
+    assert not bare, "\n".join(bare)
+
+
+def test_a_wrong_number_is_named_with_its_place():
+    problem = check_number("page.md", "12.3", " %", "recorded mlp result.test_accuracy mean", {})
+    assert problem.startswith("page.md: 12.3 % is written, ") and "is recorded" in problem
+    assert (
+        check_number("page.md", "1.0", "", "output somewhere", {}) == "page.md: there is no cell 'somewhere'"
+    )
+
+
+@pytest.fixture(params=CHAPTERS, ids=[path.stem for path in CHAPTERS])
+def chapter(request):
+    return nbformat.read(request.param, 4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_stored_outputs_belong_to_this_code_and_this_library(chapter):
+    assert chapter.metadata["course"] == {
+        "profile": "recorded",
+        "code": execute.code_hash(chapter),
+        "library": execute.library_hash(),
+    }, "the stored outputs are stale: run make record"
+
+
+def test_every_cell_was_executed_in_order_and_without_error(chapter):
+    assert [cell.execution_count for cell in code_cells(chapter)] == list(
+        range(1, len(code_cells(chapter)) + 1)
+    )
+    outputs = [output for cell in code_cells(chapter) for output in cell.outputs]
+    assert not [
+        output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"
+    ]
+
+
+def test_chapter_has_its_parts(chapter):
+    first = chapter.cells[0].source
+    for part in ("# ", "**You will learn**", "**You need**", "**Time**", "[Open in Colab]"):
+        assert part in first, part
+    ids = [cell.id for cell in chapter.cells]
+    assert {"title", "setup", "start", "evidence", "exercises", "next"} <= set(ids)
+    assert ids.index("setup") < ids.index("evidence") < ids.index("exercises") < ids.index("next")
+    prose = "\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
+    assert prose.count("**Predict.**") >= 3
+    assert "TODO" not in prose and "!" not in re.sub(r"<!--|!\[|!=|`[^`]*`", "", prose)
+
+
+def test_each_exercise_has_a_folded_solution(chapter):
+    solutions = [cell for cell in chapter.cells if cell.id.startswith("solution-")]
+    assert 2 <= len(solutions) <= 4
+    for cell in solutions:
+        assert "hide-cell" in cell.metadata["tags"] and cell.metadata["jupyter"]["source_hidden"]
+        assert cell.source.startswith("# @title Solution") and cell.outputs
+
+
+def test_each_figure_has_an_alt_text_and_a_caption(chapter):
+    for cell in code_cells(chapter):
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            notes = cell.metadata.get("mystnb", {})
+            if "hide-cell" in cell.metadata.get("tags", []):
+                assert len(notes["image"]["alt"]) > 20, cell.id
+                continue
+            assert len(notes["image"]["alt"]) > 20 and len(notes["figure"]["caption"]) > 20, cell.id
+
+
+def test_cells_can_be_read_without_scrolling(chapter):
+    for cell in code_cells(chapter):
+        lines = cell.source.split("\n")
+        assert len(lines) <= 30, cell.id
+        assert cell.id == "setup" or max(map(len, lines)) <= 105, cell.id
+
+
+def test_no_output_names_a_path_of_the_machine(chapter):
+    for cell in code_cells(chapter):
+        assert not re.search(r"/(home|root|tmp|work|Users)/", json.dumps(cell.outputs)), cell.id
+
+
+def test_the_address_in_chapters_is_that_of_the_configuration(chapter):
+    before = [cell.source for cell in chapter.cells]
+    name = next(path.name for path in CHAPTERS if nbformat.read(path, 4) == chapter)
+    execute.write_address(chapter, name)
+    assert [cell.source for cell in chapter.cells] == before
+
+
+def test_the_address_stands_nowhere_else():
+    slug, _ = execute.address()
+    for path in [*PROSE, REPOSITORY / "environment.yml", REPOSITORY / "pyproject.toml"]:
+        assert slug not in path.read_text(), path.name
+
+
+def test_conda_installs_the_same_pins():
+    assert "-r requirements.txt" in (REPOSITORY / "environment.yml").read_text()
+
+
+def test_the_pins_satisfy_the_library_s_lower_bounds():
+    import tomllib
+
+    from packaging.requirements import Requirement
+
+    lines = (REPOSITORY / "requirements.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line)
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    for wanted in map(Requirement, project["dependencies"]):
+        assert wanted.specifier.contains(pins[wanted.name]), wanted

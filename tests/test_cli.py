@@ -1,0 +1,114 @@
+"""The commands, on quick recipes."""
+
+import json
+import subprocess
+import sys
+
+import fakes
+import pytest
+
+from cifar_lib import data, runs
+from cifar_lib.__main__ import main
+
+QUICK = ["--set", "epochs=2", "--set", "batch_size=32"]
+
+
+def test_train_prints_each_epoch(capsys):
+    assert main(["train", "study-quick", "--device", "cpu", *QUICK]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "toy: 400 training and 100 test images, 3×32×32, from generator"
+    assert [line.split()[:2] for line in lines[1:3]] == [["epoch", "1"], ["epoch", "2"]]
+    assert " s on CPU (" in lines[3]
+    assert len(lines) == 4
+
+
+def test_train_takes_seed_and_changed_fields(capsys, monkeypatch):
+    import cifar_lib.__main__ as command_line
+
+    asked = []
+
+    def train(recipe, dataset, seed, **options):
+        asked.append((recipe, seed))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "train", train)
+    changes = ["rate=0.5", "flip=true", "optimizer=sgd", "crop=3", "data=toy/shuffled"]
+    main(["train", "paper-quick", "--seed", "7", *(word for change in changes for word in ("--set", change))])
+    recipe, seed = asked[0]
+    assert seed == 7
+    assert (recipe.rate, recipe.flip, recipe.optimizer, recipe.crop) == (0.5, True, "sgd", 3)
+    assert recipe.data == "toy/shuffled"
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("0", [0]), ("3", [3]), ("1-2", [1, 2]), ("2-2", [2]), ("0,2", [0, 2])]
+)
+def test_record_writes_one_file_a_seed(text, seeds, recorded_folder, tiny, monkeypatch, capsys):
+    monkeypatch.setattr("cifar_lib.recipes.get", lambda name: tiny.but(epochs=1))
+    assert main(["record", "tiny", "--seeds", text]) == 0
+    assert sorted(path.name for path in recorded_folder.iterdir()) == [f"tiny-seed{i}.json" for i in seeds]
+    out = capsys.readouterr().out
+    assert all(f"tiny, seed {seed}: replayed from the record" in out for seed in seeds)
+
+
+def test_evaluate_reads_what_record_wrote(recorded_folder, capsys):
+    assert main(["record", "mlp-mnist-quick", "--keep-weights"]) == 0
+    kept = runs.load_record(recorded_folder / "mlp-mnist-quick-seed0.json")
+    capsys.readouterr()
+    assert main(["evaluate", "mlp-mnist-quick"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("mlp-mnist-quick, seed 0. digits: 1,500 training and 297 test images")
+    assert lines[1].startswith(f"validation: {kept.result['val_accuracy']:.1%} of 150 images (95 % interval ")
+    assert lines[2].startswith(
+        f"      test: {kept.result['test_accuracy']:.1%} of 297 images (95 % interval "
+    )
+    assert main(["evaluate", "mlp-mnist-quick", "--seed", "1"]) == 2
+    assert "Seed 1 of 'mlp-mnist-quick' is not recorded" in capsys.readouterr().err
+
+
+def test_record_goes_on_where_it_was_stopped(recorded_folder, tiny, monkeypatch, capsys):
+    from cifar_lib import train
+
+    monkeypatch.setattr("cifar_lib.recipes.get", lambda name: tiny)
+    epochs, train_epoch = [], train.train_epoch
+
+    def stopped_once(*arguments):
+        epochs.append(arguments[-1])
+        if epochs == [1, 2, 3]:
+            raise KeyboardInterrupt
+        return train_epoch(*arguments)
+
+    monkeypatch.setattr(train, "train_epoch", stopped_once)
+    assert main(["record", "tiny"]) == 130
+    assert "goes on where it stopped" in capsys.readouterr().err
+    assert main(["record", "tiny"]) == 0
+    assert epochs == [1, 2, 3, 3, 4]
+    assert len(json.loads((recorded_folder / "tiny-seed0.json").read_text())["history"]) == 4
+
+
+def test_data_says_what_was_found_and_where(folder, cache, monkeypatch, capsys):
+    parts = fakes.cifar()
+    fingerprint = fakes.expect(monkeypatch, "cifar10", parts)
+    fakes.write_parquet(folder, parts)
+    assert main(["data", "cifar10"]) == 0
+    out = capsys.readouterr().out
+    assert "cifar10: 40 training and 10 test images, 3×32×32, from Hugging Face parquet files" in out
+    assert fingerprint[:16] in out
+    assert str(folder) in out
+    assert str(cache) in out
+    assert data.prepared_file("cifar10").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["train"], ["fly"], ["train", "paper", "--seed", "x"]])
+def test_wrong_usage_is_explained_by_the_parser(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: python -m cifar_lib" in capsys.readouterr().err
+
+
+def test_the_module_runs_as_a_program():
+    command = [sys.executable, "-m", "cifar_lib", "data", "digits"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("digits: 1,500 training and 297 test images, 1×28×28, from generator\n")
+    assert done.stderr == ""

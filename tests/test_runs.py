@@ -1,0 +1,228 @@
+"""Records are whole, found again, and replayed only for the very same run."""
+
+import json
+import math
+
+import fakes
+import pytest
+import torch
+
+from cifar_lib import CourseError, data, evaluate, recipes, runs
+
+
+@pytest.fixture
+def recorded(recorded_folder, tiny):
+    """The path of a recorded run of `tiny`, seed 0, with its weights."""
+    return runs.record(tiny, 0, keep_weights=True, progress=False)
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    monkeypatch.setattr(runs, "train", lambda *_, **__: pytest.fail("it trained"))
+
+
+def test_a_record_has_every_documented_key(recorded, tiny, toy_images, tmp_path):
+    content = json.loads(recorded.read_text())
+    assert list(content) == ["schema", *runs.PARTS]
+    assert content["schema"] == runs.SCHEMA
+    assert content["recipe"] == tiny.as_dict()
+    assert content["seed"] == 0
+    assert content["data"] == {
+        "name": "toy",
+        "fingerprint": toy_images.fingerprint,
+        "n_train": 360,
+        "n_val": 40,
+        "n_test": 100,
+    }
+    assert set(content["model"]) == {"name", "parameters", "flops", "shape"}
+    assert content["model"]["shape"] == [3, 32, 32]
+    assert set(content["environment"]) == {"device", "torch", "python", "code"}
+    assert content["environment"]["code"] == runs.CODE_VERSION
+    assert [entry["epoch"] for entry in content["history"]] == [1, 2, 3, 4]
+    assert content["result"]["val_accuracy"] == content["history"][-1]["val_accuracy"]
+    shares = ["val_accuracy", "val_top2", "test_accuracy", "test_top2"]
+    assert list(content["result"]) == [*shares, "test_loss"]
+    assert all(0 <= content["result"][name] <= 1 for name in shares)
+    assert content["result"]["test_top2"] >= content["result"]["test_accuracy"]
+    assert str(tmp_path) not in recorded.read_text()
+
+
+def test_a_record_is_read_back_as_it_was_written(recorded, tiny):
+    kept = runs.load_record(recorded)
+    assert kept.replayed
+    assert kept.recipe == tiny
+    assert runs.as_record(kept) == json.loads(recorded.read_text())
+    assert kept.column("epoch") == [1, 2, 3, 4]
+
+
+def test_the_checkpoint_is_gone_when_the_record_is_there(recorded, cache):
+    assert list((cache / "checkpoints").iterdir()) == []
+
+
+def test_what_is_recorded_is_left_alone(recorded, tiny, no_training):
+    before = fakes.snapshot(recorded.parent)
+    assert runs.record(tiny, 0, keep_weights=True, progress=False) == recorded
+    assert fakes.snapshot(recorded.parent) == before
+
+
+def test_another_recipe_of_the_same_name_does_not_replace_a_record(recorded, tiny, no_training):
+    before = fakes.snapshot(recorded.parent)
+    with pytest.raises(CourseError, match="holds another recipe of that name: move it away first"):
+        runs.record(tiny.but(rate=0.1), 0, progress=False)
+    assert fakes.snapshot(recorded.parent) == before
+
+
+def test_a_recording_that_was_killed_goes_on(recorded_folder, tiny, monkeypatch):
+    expected = runs.load_record(runs.record(tiny, 0, progress=False))
+    runs.record_file("tiny", 0).unlink()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(runs, "_as_run", interrupted)
+        runs.record(tiny, 0, progress=False)
+    assert fakes.snapshot(recorded_folder) == {}
+    with monkeypatch.context() as patch:
+        patch.setattr("cifar_lib.train.train_epoch", lambda *_: pytest.fail("it trained"))
+        again = runs.load_record(runs.record(tiny, 0, progress=False))
+    assert again.result == expected.result
+
+
+def interrupted(*arguments):
+    raise KeyboardInterrupt
+
+
+def test_recorded_weights_give_the_same_outputs(recorded_folder, tiny, toy_images, monkeypatch):
+    trained = []
+    train = runs.train
+    monkeypatch.setattr(runs, "train", lambda *a, **o: trained.append(train(*a, **o)) or trained[-1])
+    kept = runs.load_record(runs.record(tiny, 0, keep_weights=True, progress=False))
+    network = kept.network()
+    pixels = toy_images.test.pixels
+    assert torch.equal(evaluate.logits(network, pixels), evaluate.logits(trained[0].model, pixels))
+    assert not network.training
+    assert (
+        evaluate.accuracy(evaluate.logits(network, pixels), toy_images.test.labels)
+        == (kept.result["test_accuracy"])
+    )
+
+
+def test_weights_are_kept_only_when_asked_for(recorded_folder, tiny):
+    runs.record(tiny.but(epochs=1), 0, progress=False)
+    assert [path.name for path in recorded_folder.iterdir()] == ["tiny-seed0.json"]
+
+
+def test_an_identical_run_is_replayed(recorded, tiny, toy_images, no_training, capsys):
+    for images in (None, toy_images):
+        kept = runs.run(tiny, images)
+        assert kept.replayed
+        assert runs.as_record(kept) == json.loads(recorded.read_text())
+        assert "tiny, seed 0: replayed from the record of CPU" in capsys.readouterr().out
+
+
+CHANGES = {
+    "data": "toy/shuffled",
+    "model": "mlp",
+    "options": {"width": 5},
+    "epochs": 3,
+    "batch_size": 33,
+    "optimizer": "adamw",
+    "rate": 0.006,
+    "weight_decay": 0.002,
+    "schedule": "cosine",
+    "decay_every": 14,
+    "decay_factor": 0.2,
+    "flip": False,
+    "crop": 1,
+}
+
+
+class Trains(Exception):
+    pass
+
+
+@pytest.fixture
+def training_shows(monkeypatch):
+    def trains(*arguments, **options):
+        raise Trains
+
+    monkeypatch.setattr(runs, "train", trains)
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_a_recipe_with_any_field_changed_trains(field, recorded, tiny, toy_images, training_shows):
+    assert set(CHANGES) | {"name"} == set(tiny.as_dict())
+    with pytest.raises(Trains):
+        runs.run(tiny.but(**{field: CHANGES[field]}), toy_images)
+
+
+def test_another_seed_or_other_images_train(recorded, tiny, toy_images, training_shows):
+    with pytest.raises(Trains):
+        runs.run(tiny, toy_images, seed=1)
+    with pytest.raises(Trains):
+        runs.run(tiny, data.load("toy/shuffled"))
+    recorded.rename(runs.record_file("tiny", 1))
+    with pytest.raises(Trains):
+        runs.run(tiny, toy_images, seed=1)
+
+
+@pytest.mark.parametrize("profile", ["full", "quick"])
+def test_other_profiles_never_replay(profile, recorded, tiny, toy_images, training_shows, monkeypatch):
+    monkeypatch.setenv("CIFAR_PROFILE", profile)
+    with pytest.raises(Trains):
+        runs.run(tiny, toy_images)
+
+
+def test_a_live_run_says_so_and_has_its_network(tiny, toy_images, recorded_folder, capsys):
+    live = runs.run(tiny.but(epochs=1), toy_images)
+    assert not live.replayed
+    assert "tiny, seed 0: trained on CPU" in capsys.readouterr().out
+    outputs = evaluate.logits(live.network(), toy_images.test.pixels)
+    assert evaluate.accuracy(outputs, toy_images.test.labels) == live.result["test_accuracy"]
+    assert fakes.snapshot(recorded_folder) == {}
+
+
+def test_runs_are_one_a_seed(tiny, recorded_folder):
+    several = runs.runs(tiny.but(epochs=1), seeds=(0, 2))
+    assert [one.seed for one in several] == [0, 2]
+    assert several[0].history != several[1].history
+
+
+def test_recorded_runs_come_by_seed(recorded, recorded_folder, tiny):
+    for seed in (10, 2):
+        content = json.loads(recorded.read_text()) | {"seed": seed}
+        runs.record_file("tiny", seed).write_text(json.dumps(content))
+    (recorded_folder / "tiny-pool-seed0.json").write_text("another recipe's")
+    assert [one.seed for one in runs.recorded("tiny")] == [0, 2, 10]
+
+
+def test_the_quick_profile_takes_the_quick_form(monkeypatch, capsys):
+    assert runs.recipe_for_profile("study") is recipes.RECIPES["study"]
+    monkeypatch.setenv("CIFAR_PROFILE", "quick")
+    assert runs.recipe_for_profile("study") == recipes.RECIPES["study"].quick()
+    assert runs.recipe_for_profile("study-quick") == recipes.RECIPES["study"].quick()
+    assert runs.load_data("cifar10/shuffled").name == "toy/shuffled"
+    assert "generated, in place of cifar10/shuffled" in capsys.readouterr().out
+
+
+def test_mean_and_spread():
+    assert runs.mean_and_spread([1, 2, 3, 6]) == (3, pytest.approx(math.sqrt(14 / 3)))
+    mean, spread = runs.mean_and_spread([0.7])
+    assert mean == 0.7
+    assert math.isnan(spread)
+
+
+def test_summarize(tiny):
+    def run(share):
+        return runs.Run(tiny, {}, {}, 0, [], {"test_accuracy": share, "val_top2": 0.9}, {}, 1.0)
+
+    assert runs.summarize([run(0.713), run(0.719), run(0.725)]) == "71.9 ± 0.6 % (3 seeds)"
+    assert runs.summarize([run(0.713)]) == "71.3 % (1 seed)"
+    assert runs.summarize([run(0.1), run(0.2)], "val_top2") == "90.0 ± 0.0 % (2 seeds)"
+
+
+def test_the_records_that_ship_are_whole():
+    for path in sorted(runs.RECORDED.glob("*.json")):
+        kept = runs.load_record(path)
+        assert path == runs.record_file(kept.recipe.name, kept.seed)
+        assert len(kept.history) == kept.recipe.epochs
+        assert kept.recipe == recipes.RECIPES[kept.recipe.name]
+        if runs.weights_file(kept.recipe.name, kept.seed).exists():
+            kept.network()

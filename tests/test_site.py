@@ -1,0 +1,59 @@
+"""The built pages: they need no other host, every image has an alt text, every local link a target."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+from bs4 import BeautifulSoup
+
+SITE = Path(__file__).parent.parent / "_build" / "html"
+PAGES = sorted(path for path in SITE.rglob("*.html") if "_static" not in path.parts)
+FETCHING = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
+
+pytestmark = pytest.mark.skipif(not PAGES, reason="the site is not built: make book")
+
+
+@pytest.fixture(params=PAGES, ids=[path.stem for path in PAGES])
+def page(request):
+    return request.param, BeautifulSoup(request.param.read_text(), "html.parser")
+
+
+def test_all_pages_of_the_table_of_contents_are_built():
+    import yaml
+
+    contents = yaml.safe_load((SITE.parent.parent / "_toc.yml").read_text())
+    files = [contents["root"], *(c["file"] for part in contents["parts"] for c in part["chapters"])]
+    assert [name for name in files if not (SITE / f"{name}.html").exists()] == []
+
+
+def test_page_asks_no_other_host_for_anything(page):
+    _, soup = page
+    for tag, attribute in FETCHING.items():
+        for element in soup.find_all(tag):
+            target = element.get(attribute, "")
+            passive = tag == "link" and "canonical" in element.get("rel", [])
+            assert passive or not urlparse(target).netloc, f"{tag} {target}"
+    scripts = " ".join(script.string or "" for script in soup.find_all("script"))
+    assert "unpkg" not in scripts and "cdn" not in scripts.lower()
+
+
+def test_styles_ask_no_other_host_for_anything():
+    for style in SITE.rglob("*.css"):
+        text = style.read_text(errors="replace")
+        assert "url(http" not in text and '@import url("http' not in text, style.name
+
+
+def test_every_image_has_an_alt_text(page):
+    _, soup = page
+    for image in soup.find_all("img"):
+        alt = image.get("alt", "")
+        assert alt.strip() and not alt.startswith("../_images"), image.get("src")
+
+
+def test_every_local_link_has_a_target(page):
+    path, soup = page
+    for link in soup.find_all("a", href=True):
+        parts = urlparse(link["href"])
+        if parts.scheme or parts.netloc or not parts.path:
+            continue
+        assert (path.parent / unquote(parts.path)).exists(), link["href"]
