@@ -261,7 +261,7 @@ def _digests(images):
     pixels = images.pixels.numpy()
     return [
         hashlib.sha256(bytes([label]) + image.tobytes()).digest()
-        for image, label in zip(pixels, images.labels.tolist())
+        for image, label in zip(pixels, images.labels.tolist(), strict=True)
     ]
 
 

@@ -28,6 +28,7 @@ def written_aside(path):
         yield aside
         with open(aside, "rb") as file:
             os.fsync(file.fileno())
+        os.chmod(aside, 0o644)  # safetensors makes its files readable by their owner alone
         os.replace(aside, path)
     except OSError as error:
         raise CourseError(explain(error, path)) from None

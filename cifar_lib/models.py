@@ -1,5 +1,7 @@
 """Every network of the book. Inputs are float32 [N, C, H, W], outputs logits [N, 10]."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -20,7 +22,7 @@ class MLP(nn.Module):
         channels, height, width = shape
         sizes = [channels * height * width, *hidden]
         layers = [nn.Flatten()]
-        for before, after in zip(sizes, sizes[1:]):
+        for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], classes))
 
@@ -108,7 +110,7 @@ class DeepCNN(nn.Module):
 
     def forward(self, x):
         x = block_input = self.stem(x)
-        for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms)):
+        for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             x = torch.relu(norm(convolution(x)))
             if i % 2:
                 x = block_input = x + block_input if self.skip else x

@@ -126,7 +126,7 @@ def dots(groups, title, *, xlabel, percent=True):
     Args:
         groups: label -> list of numbers (shares from 0 to 1 when `percent`).
     """
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.9 + 0.45 * len(groups)))
+    axis = plt.subplots(figsize=(WIDTH, 0.9 + 0.45 * len(groups)))[1]
     scale = 100 if percent else 1
     for row, (_label, values) in enumerate(groups.items()):
         values = [scale * value for value in values]
@@ -178,7 +178,7 @@ def lines(groups, title, *, xlabel, ylabel, x=None, log=False, markers=True, axi
 
 def matrix(counts, names, title):
     """A confusion matrix: true classes in rows, predicted ones in columns, counts in the cells."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 5.8))
+    axis = plt.subplots(figsize=(WIDTH, 5.8))[1]
     shares = counts / counts.sum(1, keepdims=True).clip(1)
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
@@ -194,7 +194,7 @@ def matrix(counts, names, title):
 
 def reliability(confidence, accuracy, count, title):
     """How often predictions of each confidence are right, beside how often they should be."""
-    figure, (top, bottom) = plt.subplots(
+    _, (top, bottom) = plt.subplots(
         2, 1, sharex=True, figsize=(WIDTH, 4.4), gridspec_kw={"height_ratios": [3, 1]}
     )
     top.plot([0, 1], [0, 1], color=FAINT, lw=2, label="perfectly calibrated")
@@ -260,7 +260,7 @@ def network(model, title, shape=(3, 32, 32)):
     """
     boxes = _boxes(model, shape)
     rows = max(box["row"] for box in boxes) + 1
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.62 * rows + 0.5))
+    axis = plt.subplots(figsize=(WIDTH, 0.62 * rows + 0.5))[1]
     for box in boxes:
         x, y = 3.6 * box["column"], -box["row"]
         color = {"merge": "#F6D9C4", "side": "#D3EBE2"}.get(box["kind"], "#D6E6F2")

@@ -15,7 +15,8 @@ class RecordedRuns(SphinxDirective):
     def run(self):
         every = [runs.load_record(path) for path in sorted(runs.RECORDED.glob("*.json"))]
         lines = [
-            "| recipe | data | seeds | epochs | parameters | test accuracy | n | validation accuracy | n | seconds a run |",
+            "| recipe | data | seeds | epochs | parameters | test accuracy | of | "
+            "validation accuracy | of | seconds a run |",
             "|---|---|---|---:|---:|---|---:|---|---:|---:|",
         ]
         for name, group in groupby(every, key=lambda run: run.recipe.name):
