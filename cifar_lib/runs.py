@@ -65,7 +65,7 @@ class Run:
     _network: torch.nn.Module | None = field(default=None, repr=False)
 
     def __str__(self):
-        how = "Replayed" if self.replayed else "Trained now"
+        how = "Replayed" if self.replayed else "Trained"
         return (
             f"{self.recipe.name}, seed {self.seed}: test accuracy {self.result['test_accuracy']:.1%} of "
             f"{self.data['n_test']:,}. {how}: {self.seconds:,.0f} s on {self.environment['device']}."
@@ -143,7 +143,7 @@ def load_data(name):
     return dataset
 
 
-def run(recipe, dataset=None, seed=0, *, device=None, progress=False):
+def run(recipe, dataset=None, seed=0, *, device=None):
     """Train a recipe, or replay its record; prints which.
 
     Replayed in the recorded profile, and only when recipe, seed and training images are those of
@@ -152,15 +152,26 @@ def run(recipe, dataset=None, seed=0, *, device=None, progress=False):
     Args:
         recipe: a `Recipe` or the name of one; the quick profile takes its quick form.
         dataset: the images, when they are at hand; loaded when training needs them.
+
+    In the full profile a finished training is kept in the cache folder: the next chapter that asks
+    for it has it at once, and one that was stopped goes on.
+
+    Raises:
+        CourseError: see `train.train`; or `dataset` is not the one that the recipe names.
     """
     recipe = recipe_for_profile(recipe)
+    if dataset is not None and dataset.name != recipe.data:
+        raise CourseError(f"{recipe.name!r} trains on {recipe.data!r}, but was given {dataset.name!r}.")
     if profile() == "recorded":
         kept = _matching_record(recipe, dataset, seed)
         if kept is not None:
             print(kept)
             return kept
     dataset = dataset if dataset is not None else data.load(recipe.data)
-    trained = train(recipe, dataset, seed, device=device, progress=progress)
+    full = profile() == "full"
+    checkpoint = _checkpoint_file(recipe, dataset, seed) if full else None
+    # A bar only where somebody waits: in stored outputs it would differ each time.
+    trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=full)
     live = _as_run(recipe, dataset, seed, trained, devices.pick(device))
     print(live)
     return live
@@ -179,8 +190,8 @@ def record(recipe, seed, *, folder=RECORDED, device=None, keep_weights=False, pr
         if load_record(path).recipe != recipe:
             raise CourseError(f"{path} holds another recipe of that name: move it away first.")
         return path
-    checkpoint = data.cache_folder() / "checkpoints" / f"{recipe.name}-{seed}.safetensors"
     dataset = data.load(recipe.data)
+    checkpoint = _checkpoint_file(recipe, dataset, seed)
     trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=progress)
     done = _as_run(recipe, dataset, seed, trained, devices.pick(device))
     if keep_weights:
@@ -256,6 +267,13 @@ def record_file(name, seed, folder=RECORDED):
 
 def weights_file(name, seed, folder=RECORDED):
     return Path(folder) / f"{name}-seed{seed}.safetensors"
+
+
+def _checkpoint_file(recipe, dataset, seed):
+    """One file a run; a changed recipe or other images have a file of their own."""
+    identity = json.dumps([recipe.as_dict(), dataset.fingerprint], sort_keys=True)
+    name = f"{recipe.name}-seed{seed}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}.safetensors"
+    return data.cache_folder() / "checkpoints" / name
 
 
 def _matching_record(recipe, dataset, seed):

@@ -1,6 +1,7 @@
 """The training loop: one loop for CPU and GPU, which can stop at any epoch and go on exactly."""
 
 import json
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -111,7 +112,7 @@ def train_epoch(recipe, model, optimizer, images, seed, epoch):
         scaler.update()
         total += loss.detach()
     mean = total.item() / steps
-    if mean != mean or mean in (float("inf"), float("-inf")):
+    if not math.isfinite(mean):
         raise CourseError(
             f"The loss of {recipe.name!r} became {mean} in epoch {epoch} at rate "
             f"{recipe.rate_at(epoch - 1):g}: lower the rate."

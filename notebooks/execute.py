@@ -4,6 +4,7 @@ python notebooks/execute.py              all chapters
 python notebooks/execute.py 03 05        those whose name starts so
 """
 
+import base64
 import hashlib
 import json
 import os
@@ -19,29 +20,44 @@ from cifar_lib.files import written_aside
 
 FOLDER = Path(__file__).resolve().parent
 REPOSITORY = FOLDER.parent
+FRONT = {"chapter": "05", "cell": "seven"}
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 def main(wanted):
-    os.environ["CIFAR_PROFILE"] = "recorded"
     for path in chapters():
-        if wanted and not path.name.startswith(tuple(wanted)):
-            continue
-        print(path.name, flush=True)
-        notebook = nbformat.read(path, as_version=4)
-        write_address(notebook, path.name)
-        client = nbclient.NotebookClient(
-            notebook,
-            timeout=1200,
-            record_timing=False,
-            store_widget_state=False,
-            coalesce_streams=True,
-            resources={"metadata": {"path": str(FOLDER)}},
-        )
-        client.execute()
-        tidy(notebook)
-        with written_aside(path) as aside:
-            nbformat.write(notebook, aside)
+        if not wanted or path.name.startswith(tuple(wanted)):
+            print(path.name, flush=True)
+            execute(path)
+            if path.name.startswith(FRONT["chapter"]):
+                keep_front_figure(path)
+
+
+def execute(path):
+    """Execute one notebook in the recorded profile and write it back, whole or not at all."""
+    os.environ["CIFAR_PROFILE"] = "recorded"
+    notebook = nbformat.read(path, as_version=4)
+    write_address(notebook, path.name)
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=1200,
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    client.execute()
+    tidy(notebook)
+    with written_aside(path) as aside:
+        nbformat.write(notebook, aside)
+
+
+def keep_front_figure(path):
+    """Keep one figure of the book as a file of its own: the README shows it."""
+    cells = {cell.id: cell for cell in nbformat.read(path, as_version=4).cells}
+    image = cells[FRONT["cell"]].outputs[0]["data"]["image/png"]
+    with written_aside(REPOSITORY / "book" / "_static" / "front.png") as aside:
+        aside.write_bytes(base64.b64decode(image))
 
 
 def chapters():

@@ -48,7 +48,7 @@ def test_record_writes_one_file_a_seed(text, seeds, recorded_folder, tiny, monke
     assert main(["record", "tiny", "--seeds", text]) == 0
     assert sorted(path.name for path in recorded_folder.iterdir()) == [f"tiny-seed{i}.json" for i in seeds]
     out = capsys.readouterr().out
-    assert all(f"tiny, seed {seed}: replayed from the record" in out for seed in seeds)
+    assert all(f"tiny, seed {seed}: test accuracy" in out for seed in seeds)
 
 
 def test_evaluate_reads_what_record_wrote(recorded_folder, capsys):

@@ -114,7 +114,9 @@ def test_an_identical_run_is_replayed(recorded, tiny, toy_images, no_training, c
         kept = runs.run(tiny, images)
         assert kept.replayed
         assert runs.as_record(kept) == json.loads(recorded.read_text())
-        assert "tiny, seed 0: replayed from the record of CPU" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert out.startswith(f"tiny, seed 0: test accuracy {kept.result['test_accuracy']:.1%} of 100. ")
+        assert "Replayed: " in out
 
 
 CHANGES = {
@@ -173,7 +175,7 @@ def test_other_profiles_never_replay(profile, recorded, tiny, toy_images, traini
 def test_a_live_run_says_so_and_has_its_network(tiny, toy_images, recorded_folder, capsys):
     live = runs.run(tiny.but(epochs=1), toy_images)
     assert not live.replayed
-    assert "tiny, seed 0: trained on CPU" in capsys.readouterr().out
+    assert "Trained now: " in capsys.readouterr().out
     outputs = evaluate.logits(live.network(), toy_images.test.pixels)
     assert evaluate.accuracy(outputs, toy_images.test.labels) == live.result["test_accuracy"]
     assert fakes.snapshot(recorded_folder) == {}
@@ -199,7 +201,7 @@ def test_the_quick_profile_takes_the_quick_form(monkeypatch, capsys):
     assert runs.recipe_for_profile("study") == recipes.RECIPES["study"].quick()
     assert runs.recipe_for_profile("study-quick") == recipes.RECIPES["study"].quick()
     assert runs.load_data("cifar10/shuffled").name == "toy/shuffled"
-    assert "generated, in place of cifar10/shuffled" in capsys.readouterr().out
+    assert "stands in for cifar10/shuffled" in capsys.readouterr().out
 
 
 def test_mean_and_spread():
