@@ -1,8 +1,6 @@
 """The commands, on quick recipes."""
 
 import json
-import subprocess
-import sys
 
 import fakes
 import pytest
@@ -105,10 +103,3 @@ def test_wrong_usage_is_explained_by_the_parser(arguments, capsys):
         main(arguments)
     assert caught.value.code == 2
     assert "usage: python -m cifar_lib" in capsys.readouterr().err
-
-
-def test_the_module_runs_as_a_program():
-    command = [sys.executable, "-m", "cifar_lib", "data", "digits"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("digits: 1,500 training and 297 test images, 1×28×28, from generator\n")
-    assert done.stderr == ""

@@ -204,6 +204,13 @@ def test_the_quick_profile_takes_the_quick_form(monkeypatch, capsys):
     assert "stands in for cifar10/shuffled" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", runs.PROFILES)
+def test_a_chapter_starts_by_naming_its_profile(name, monkeypatch, capsys):
+    monkeypatch.setenv("CIFAR_PROFILE", name)
+    runs.start()
+    assert capsys.readouterr().out.startswith(f"Profile {name}: ")
+
+
 def test_mean_and_spread():
     assert runs.mean_and_spread([1, 2, 3, 6]) == (3, pytest.approx(math.sqrt(14 / 3)))
     mean, spread = runs.mean_and_spread([0.7])
