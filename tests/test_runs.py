@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import fakes
 import pytest
@@ -10,10 +11,18 @@ import torch
 from cifar_lib import CourseError, data, evaluate, recipes, runs
 
 
+ONCE = {}
+
+
 @pytest.fixture
 def recorded(recorded_folder, tiny):
-    """The path of a recorded run of `tiny`, seed 0, with its weights."""
-    return runs.record(tiny, 0, keep_weights=True, progress=False)
+    """The path of a recorded run of `tiny`, seed 0, with its weights; trained once for all tests."""
+    if not ONCE:
+        runs.record(tiny, 0, keep_weights=True, progress=False)
+        ONCE.update({path.name: path.read_bytes() for path in recorded_folder.iterdir()})
+    for name, content in ONCE.items():
+        (recorded_folder / name).write_bytes(content)
+    return runs.record_file("tiny", 0)
 
 
 @pytest.fixture
@@ -55,7 +64,8 @@ def test_a_record_is_read_back_as_it_was_written(recorded, tiny):
     assert kept.column("epoch") == [1, 2, 3, 4]
 
 
-def test_the_checkpoint_is_gone_when_the_record_is_there(recorded, cache):
+def test_the_checkpoint_is_gone_when_the_record_is_there(recorded_folder, cache, tiny):
+    runs.record(tiny.but(epochs=1), 0, progress=False)
     assert list((cache / "checkpoints").iterdir()) == []
 
 
@@ -149,20 +159,33 @@ def training_shows(monkeypatch):
 
 
 @pytest.mark.parametrize("field", CHANGES)
-def test_a_recipe_with_any_field_changed_trains(field, recorded, tiny, toy_images, training_shows):
+def test_a_recipe_with_any_field_changed_trains(field, recorded, tiny, training_shows):
     assert set(CHANGES) | {"name"} == set(tiny.as_dict())
     with pytest.raises(Trains):
-        runs.run(tiny.but(**{field: CHANGES[field]}), toy_images)
+        runs.run(tiny.but(**{field: CHANGES[field]}))
 
 
 def test_another_seed_or_other_images_train(recorded, tiny, toy_images, training_shows):
     with pytest.raises(Trains):
         runs.run(tiny, toy_images, seed=1)
     with pytest.raises(Trains):
-        runs.run(tiny, data.load("toy/shuffled"))
+        runs.run(tiny, replace(toy_images, fingerprint="another"))
     recorded.rename(runs.record_file("tiny", 1))
     with pytest.raises(Trains):
         runs.run(tiny, toy_images, seed=1)
+
+
+def test_images_of_another_data_set_are_refused(recorded, tiny, no_training):
+    with pytest.raises(CourseError, match=r"'tiny' trains on 'toy', but was given 'toy/shuffled'\."):
+        runs.run(tiny, data.load("toy/shuffled"))
+
+
+def test_the_full_profile_keeps_a_finished_training(tiny, recorded_folder, monkeypatch):
+    monkeypatch.setenv("CIFAR_PROFILE", "full")
+    first = runs.run(tiny)
+    monkeypatch.setattr("cifar_lib.train.train_epoch", lambda *_: pytest.fail("it trained"))
+    again = runs.run(tiny)
+    assert (again.history, again.result) == (first.history, first.result)
 
 
 @pytest.mark.parametrize("profile", ["full", "quick"])
@@ -175,7 +198,7 @@ def test_other_profiles_never_replay(profile, recorded, tiny, toy_images, traini
 def test_a_live_run_says_so_and_has_its_network(tiny, toy_images, recorded_folder, capsys):
     live = runs.run(tiny.but(epochs=1), toy_images)
     assert not live.replayed
-    assert "Trained now: " in capsys.readouterr().out
+    assert "Trained: " in capsys.readouterr().out
     outputs = evaluate.logits(live.network(), toy_images.test.pixels)
     assert evaluate.accuracy(outputs, toy_images.test.labels) == live.result["test_accuracy"]
     assert fakes.snapshot(recorded_folder) == {}
