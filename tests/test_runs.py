@@ -10,7 +10,6 @@ import torch
 
 from cifar_lib import CourseError, data, evaluate, recipes, runs
 
-
 ONCE = {}
 
 

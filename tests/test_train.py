@@ -229,22 +229,6 @@ def test_the_loop_never_waits_for_a_number_within_an_epoch(tiny, toy_images, mon
     assert len(asked) == 1
 
 
-def test_the_loop_keeps_no_graph_of_past_steps(tiny, toy_images, monkeypatch):
-    import gc
-
-    model = models.build(tiny, (3, 32, 32))
-    optimizer = make_optimizer(tiny, model)
-
-    def tensors():
-        gc.collect()
-        return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
-
-    train_epoch(tiny, model, optimizer, toy_images.train[:64], 0, 1)
-    before = tensors()
-    train_epoch(tiny, model, optimizer, toy_images.train, 0, 2)
-    assert tensors() == before
-
-
 @CUDA
 def test_the_gpu_agrees_with_the_cpu(float32, tiny, toy_images):
     recipe = tiny.but(rate=1e-3, epochs=1)
