@@ -255,10 +255,13 @@ def mean_and_spread(values):
 
 def summarize(several, name="test_accuracy"):
     """One result over runs in words, as '71.9 ± 0.4 % (3 seeds)'."""
+    return f"{percent(several, name)} ({len(several)} seed{'s' if len(several) > 1 else ''})"
+
+
+def percent(several, name):
+    """One result over runs, as '71.9 ± 0.4 %', or '71.9 %' where there is one run."""
     mean, spread = mean_and_spread(one.result[name] for one in several)
-    if len(several) == 1:
-        return f"{mean:.1%} (1 seed)".replace("%", " %")
-    return f"{100 * mean:.1f} ± {100 * spread:.1f} % ({len(several)} seeds)"
+    return f"{100 * mean:.1f} %" if len(several) == 1 else f"{100 * mean:.1f} ± {100 * spread:.1f} %"
 
 
 def record_file(name, seed, folder=RECORDED):

@@ -15,9 +15,8 @@ class RecordedRuns(SphinxDirective):
     def run(self):
         every = [runs.load_record(path) for path in sorted(runs.RECORDED.glob("*.json"))]
         lines = [
-            "| recipe | data | seeds | epochs | parameters | test accuracy | of | "
-            "validation accuracy | of | seconds a run |",
-            "|---|---|---|---:|---:|---|---:|---|---:|---:|",
+            "| recipe | data | seeds | epochs | parameters | test accuracy | validation accuracy | seconds |",
+            "|---|---|---|---:|---:|---|---|---:|",
         ]
         for name, group in groupby(every, key=lambda run: run.recipe.name):
             several = list(group)
@@ -26,8 +25,8 @@ class RecordedRuns(SphinxDirective):
             lines.append(
                 f"| `{name}` | {first.recipe.data} | {', '.join(str(run.seed) for run in several)} "
                 f"| {first.recipe.epochs} | {first.model['parameters']:,} "
-                f"| {runs.summarize(several)} | {first.data['n_test']:,} "
-                f"| {runs.summarize(several, 'val_accuracy')} | {first.data['n_val']:,} | {seconds:,.0f} |"
+                f"| {runs.percent(several, 'test_accuracy')} | {runs.percent(several, 'val_accuracy')} "
+                f"| {seconds:,.0f} |"
             )
         where = sorted({(run.environment["device"], run.environment["torch"]) for run in every})
         lines += ["", "Devices: " + "; ".join(f"{device}, PyTorch {torch}" for device, torch in where) + "."]
