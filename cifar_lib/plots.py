@@ -192,13 +192,13 @@ def matrix(counts, names, title):
     return axis
 
 
-def reliability(confidence, accuracy, count, title):
+def reliability(confidence, accuracy, count, title, *, label="this network"):
     """How often predictions of each confidence are right, beside how often they should be."""
     _, (top, bottom) = plt.subplots(
         2, 1, sharex=True, figsize=(WIDTH, 4.4), gridspec_kw={"height_ratios": [3, 1]}
     )
     top.plot([0, 1], [0, 1], color=FAINT, lw=2, label="perfectly calibrated")
-    top.plot(confidence, accuracy, "o-", label="this network")
+    top.plot(confidence, accuracy, "o-", label=label)
     top.set(title=title, ylabel="share that is right")
     top.legend()
     places = (np.arange(len(count)) + 0.5) / len(count)

@@ -14,7 +14,8 @@ from cifar_lib import runs
 REPOSITORY = Path(__file__).parent.parent
 CHAPTERS = sorted((REPOSITORY / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 PROSE = [REPOSITORY / "README.md", *sorted((REPOSITORY / "book").glob("*.md"))]
-MARKED = re.compile(r"(?P<number>\d[\d,]*(?:\.\d+)?)(?P<unit> %| points| s)?\s*<!--(?P<source>[^>]*)-->")
+NUMBER = r"\d[\d,]*(?:\.\d+)?"
+MARKED = re.compile(rf"(?P<number>{NUMBER})(?P<unit> %| points| s)?\s*<!--(?P<source>[^>]*)-->")
 PERCENT = re.compile(r"\d[\d,.]*\s?%(?!\s*<!--)")
 
 
@@ -67,8 +68,11 @@ def check_number(where, number, unit, source, outputs):
     if kind == "output":
         if rest[0] not in outputs:
             return f"{where}: there is no cell {rest[0]!r}"
-        found = re.findall(r"\d[\d,]*(?:\.\d+)?", outputs[rest[0]])
+        found = re.findall(NUMBER, outputs[rest[0]])
         return None if number in found else f"{where}: {number} is not in the output of cell {rest[0]!r}"
+    if kind == "measured":
+        found = re.findall(NUMBER, (REPOSITORY / rest[0]).read_text())
+        return None if number in found else f"{where}: {number} is not in {rest[0]}"
     if kind == "recorded":
         value = recorded_value(*rest) * (100 if unit in (" %", " points") else 1)
         decimals = len(number.partition(".")[2])
