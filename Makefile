@@ -10,6 +10,8 @@ book: $(READY)  ## build the site from the stored outputs
 	@echo "The site is in _build/html. To read it: $(BIN)/python -m http.server -d _build/html 8000"
 	@echo "and open http://127.0.0.1:8000"
 
+# One thread a process: two workers with two threads each would wait for one another.
+test: export OMP_NUM_THREADS = 1
 test: $(READY)  ## unit tests, every notebook in the quick profile, checks of the built book
 	$(BIN)/python -m pytest tests -q --ignore=tests/test_site.py
 	CIFAR_PROFILE=quick $(BIN)/python -m pytest --nbval-lax --nbval-current-env \

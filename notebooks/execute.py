@@ -1,4 +1,4 @@
-"""Execute chapters in the recorded profile and store their outputs, so that doing it again changes nothing.
+"""Execute chapters in the recorded profile and store their outputs; doing it again changes nothing.
 
 python notebooks/execute.py              all chapters
 python notebooks/execute.py 03 05        those whose name starts so
@@ -77,9 +77,12 @@ def write_address(notebook, name):
     colab = f"https://colab.research.google.com/github/{slug}/blob/{branch}/notebooks/{name}"
     archive = f"https://github.com/{slug}/archive/refs/heads/{branch}.zip"
     for cell in notebook.cells:
-        cell.source = re.sub(r"https://colab\.research\.google\.com/github/[^)\s\"]*", colab, cell.source)
+        link = r"https://colab\.research\.google\.com/github/[^)\s\"]*"
+        cell.source = re.sub(link, colab, cell.source)
         if cell.id == "setup":
-            cell.source = re.sub(r"https://github\.com/[^\"\s]*\.zip", archive, cell.source)
+            cell.source = re.sub(
+                r"https://github\.com/[^\"\s]*\.zip", archive, cell.source
+            )
 
 
 def tidy(notebook):
@@ -90,7 +93,11 @@ def tidy(notebook):
         {
             "kernelspec": KERNEL,
             "language_info": {"name": "python"},
-            "course": {"profile": "recorded", "code": code_hash(notebook), "library": library_hash()},
+            "course": {
+                "profile": "recorded",
+                "code": code_hash(notebook),
+                "library": library_hash(),
+            },
         }
     )
 

@@ -149,7 +149,7 @@ def test_chapter_has_its_parts(chapter):
 
 
 def test_each_exercise_has_a_folded_solution(chapter):
-    solutions = [cell for cell in chapter.cells if cell.id.startswith("solution-")]
+    solutions = [cell for cell in code_cells(chapter) if cell.id.startswith("solution-")]
     assert 2 <= len(solutions) <= 4
     for cell in solutions:
         assert "hide-cell" in cell.metadata["tags"] and cell.metadata["jupyter"]["source_hidden"]
