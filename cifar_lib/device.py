@@ -62,11 +62,11 @@ def describe(device):
 
 
 def tune_cpu():
-    """Two settings of this process that make training on a CPU several times faster.
+    """Two settings of this process that keep a CPU from slowing down while it trains.
 
-    Numbers below 1e-38 become zero: strong weight decay makes many of them, and each costs the CPU a
-    hundred times a normal one. And glibc keeps freed memory instead of giving each large tensor
-    back to the system, which otherwise costs page faults at every step.
+    Numbers below 1e-38 become zero: strong weight decay makes many of them, and processors compute
+    them slowly. And glibc keeps freed memory instead of giving each large tensor back to the
+    system, which otherwise costs page faults at every step.
     """
     torch.set_flush_denormal(True)
     if sys.platform != "linux":
