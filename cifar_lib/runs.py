@@ -65,11 +65,11 @@ class Run:
     _network: torch.nn.Module | None = field(default=None, repr=False)
 
     def __str__(self):
-        how = "Replayed" if self.replayed else "Trained"
-        return (
-            f"{self.recipe.name}, seed {self.seed}: test accuracy {self.result['test_accuracy']:.1%} of "
-            f"{self.data['n_test']:,}. {how}: {self.seconds:,.0f} s on {self.environment['device']}."
-        )
+        device = self.environment["device"]
+        # A live run's time stays out of stored outputs: executing again must not change them.
+        how = f"Replayed: {self.seconds:,.0f} s on {device}" if self.replayed else f"Trained on {device}"
+        share, n = self.result["test_accuracy"], self.data["n_test"]
+        return f"{self.recipe.name}, seed {self.seed}: test accuracy {share:.1%} of {n:,}. {how}."
 
     def column(self, name):
         """One quantity of the history over the epochs, as a list."""

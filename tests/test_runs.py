@@ -197,7 +197,7 @@ def test_other_profiles_never_replay(profile, recorded, tiny, toy_images, traini
 def test_a_live_run_says_so_and_has_its_network(tiny, toy_images, recorded_folder, capsys):
     live = runs.run(tiny.but(epochs=1), toy_images)
     assert not live.replayed
-    assert "Trained: " in capsys.readouterr().out
+    assert "Trained on " in capsys.readouterr().out
     outputs = evaluate.logits(live.network(), toy_images.test.pixels)
     assert evaluate.accuracy(outputs, toy_images.test.labels) == live.result["test_accuracy"]
     assert fakes.snapshot(recorded_folder) == {}
