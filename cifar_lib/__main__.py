@@ -27,7 +27,7 @@ def _parser():
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     one = commands.add_parser("train", help="train a recipe and print each epoch")
-    one.add_argument("recipe", help=", ".join(recipes.RECIPES))
+    one.add_argument("recipe", help="paper, study, … (a name of recipes.RECIPES)")
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--device", help="cpu, cuda, cuda:1; by default the best there is")
     one.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the recipe")
@@ -38,10 +38,13 @@ def _parser():
     one.add_argument("--seed", type=int, default=0)
     one.set_defaults(command=_evaluate)
 
-    one = commands.add_parser("record", help="train and keep one JSON a seed; goes on when stopped")
+    one = commands.add_parser(
+        "record", help="train and keep one JSON a seed; goes on when stopped, shares the work"
+    )
     one.add_argument("recipes", nargs="+")
     one.add_argument("--seeds", default="0", help="as 0-4 or 0,2,5")
     one.add_argument("--device")
+    one.add_argument("--folder", help="where the JSON goes, by default cifar_lib/recorded")
     one.add_argument("--keep-weights", action="store_true", help="keep the trained weights too")
     one.set_defaults(command=_record)
 
@@ -80,11 +83,26 @@ def _evaluate(arguments):
 
 
 def _record(arguments):
+    """Two rounds: what another process is at is left to it, and waited for only at the end."""
     wanted = [(recipes.get(name), seed) for name in arguments.recipes for seed in _seeds(arguments.seeds)]
-    for recipe, seed in wanted:
-        print(f"{recipe.name}, seed {seed}", flush=True)
-        path = runs.record(recipe, seed, device=arguments.device, keep_weights=arguments.keep_weights)
-        print(runs.load_record(path), flush=True)
+    options = {name: getattr(arguments, name) for name in ("folder", "device", "keep_weights")}
+    failed = []
+    for wait in (False, True):
+        left = []
+        for recipe, seed in wanted:
+            print(f"{recipe.name}, seed {seed}", flush=True)
+            try:
+                path = runs.record(recipe, seed, wait=wait, **options)
+            except CourseError as error:
+                print(f"  {error}", flush=True)
+                failed.append(f"{recipe.name} seed {seed}")
+                continue
+            if path is None:
+                left.append((recipe, seed))
+            print("  another process is at it" if path is None else runs.load_record(path), flush=True)
+        wanted = left
+    if failed:
+        raise CourseError(f"These runs were not recorded, for the reasons above: {', '.join(failed)}.")
 
 
 def _data(arguments):

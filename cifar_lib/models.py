@@ -1,4 +1,4 @@
-"""Every network of the book. Inputs are float32 [N, C, H, W], outputs logits [N, 10]."""
+"""Every network of the book, by name. Inputs are float32 [N, C, H, W], outputs logits [N, 10]."""
 
 from itertools import pairwise
 
@@ -6,7 +6,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from . import CourseError
+from . import CourseError, family
+
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
 class MLP(nn.Module):
@@ -42,19 +44,30 @@ class SkipCNN(nn.Module):
         batch_norm: False removes every batch norm; the convolutions then have a bias.
         width: channels of the first convolution; the others are multiples of it.
         head: "flatten" gives the linear layer every remaining position, "pool" their average.
+        activation: "relu" (the paper's), "tanh" or "sigmoid", in the place of every ReLU.
     """
 
     def __init__(
-        self, shape=(3, 32, 32), width=32, merge="concat", batch_norm=True, head="flatten", classes=10
+        self,
+        shape=(3, 32, 32),
+        width=32,
+        merge="concat",
+        batch_norm=True,
+        head="flatten",
+        activation="relu",
+        classes=10,
     ):
         super().__init__()
         if merge not in ("concat", "add", "none"):
             raise CourseError(f"merge is 'concat', 'add' or 'none', not {merge!r}.")
         if head not in ("flatten", "pool"):
             raise CourseError(f"head is 'flatten' or 'pool', not {head!r}.")
+        if activation not in ACTIVATIONS:
+            raise CourseError(f"activation is 'relu', 'tanh' or 'sigmoid', not {activation!r}.")
         self.merge = merge
         wide = 2 * width
         merged = 2 * wide if merge == "concat" else wide
+        relu = ACTIVATIONS[activation]
 
         def convolution(inputs, outputs, kernel=3, stride=1):
             return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=not batch_norm)
@@ -62,16 +75,16 @@ class SkipCNN(nn.Module):
         def norm(channels):
             return nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
 
-        self.conv1, self.bn_conv1, self.conv1_relu = convolution(shape[0], width), norm(width), nn.ReLU()
-        self.conv2, self.bn_conv2, self.conv2_relu = convolution(width, wide, stride=2), norm(wide), nn.ReLU()
-        self.conv3, self.bn_conv3, self.conv3_relu = convolution(wide, wide), norm(wide), nn.ReLU()
+        self.conv1, self.bn_conv1, self.conv1_relu = convolution(shape[0], width), norm(width), relu()
+        self.conv2, self.bn_conv2, self.conv2_relu = convolution(width, wide, stride=2), norm(wide), relu()
+        self.conv3, self.bn_conv3, self.conv3_relu = convolution(wide, wide), norm(wide), relu()
         if merge != "none":
             self.skip = convolution(width, wide, kernel=1, stride=2)
-            self.bn_skip, self.skip_relu = norm(wide), nn.ReLU()
+            self.bn_skip, self.skip_relu = norm(wide), relu()
         self.conv4, self.bn_conv4 = convolution(merged, 2 * wide, stride=2), norm(2 * wide)
-        self.conv4_relu = nn.ReLU()
+        self.conv4_relu = relu()
         self.conv5, self.bn_conv5 = convolution(2 * wide, 2 * wide), norm(2 * wide)
-        self.conv5_relu = nn.ReLU()
+        self.conv5_relu = relu()
         self.pool = nn.MaxPool2d(2) if head == "flatten" else nn.AdaptiveAvgPool2d(1)
         side = shape[1] // 8 if head == "flatten" else 1
         self.flatten = nn.Flatten()
@@ -96,12 +109,15 @@ class DeepCNN(nn.Module):
     Args:
         skip: add the input of each pair of convolutions to its output (He et al. 2016, section 3).
         batch_norm: normalise after every convolution.
+        stride: of the first convolution; a larger one makes the others cheaper.
     """
 
-    def __init__(self, depth, width=16, skip=False, batch_norm=False, shape=(3, 32, 32), classes=10):
+    def __init__(
+        self, depth, width=16, skip=False, batch_norm=False, stride=2, shape=(3, 32, 32), classes=10
+    ):
         super().__init__()
         self.skip = skip
-        self.stem = nn.Conv2d(shape[0], width, 3, stride=2, padding=1)
+        self.stem = nn.Conv2d(shape[0], width, 3, stride, padding=1)
         self.convolutions = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth))
         self.norms = nn.ModuleList(
             nn.BatchNorm2d(width) if batch_norm else nn.Identity() for _ in range(depth)
@@ -117,7 +133,17 @@ class DeepCNN(nn.Module):
         return self.linear(x.mean((2, 3)))
 
 
-MODELS = {"mlp": MLP, "skip-cnn": SkipCNN, "deep-cnn": DeepCNN}
+MODELS = {
+    "mlp": MLP,
+    "skip-cnn": SkipCNN,
+    "deep-cnn": DeepCNN,
+    "lenet-5": family.LeNet5,
+    "beginner": family.BeginnerNet,
+    "alexnet": family.AlexNet,
+    "vgg": family.VGG,
+    "googlenet": family.GoogLeNet,
+    "resnet": family.ResNet,
+}
 
 
 def build(recipe, shape):

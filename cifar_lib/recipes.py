@@ -9,6 +9,7 @@ from . import CourseError
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "step", "cosine", "one-cycle")
+LOSSES = ("cross-entropy", "squared-error")
 QUICK_EPOCHS = 4
 QUICK_DATA = {"cifar10": "toy", "mnist": "digits"}
 WARM_UP_SHARE = 0.25
@@ -25,6 +26,7 @@ class Recipe:
         weight_decay: coupled with the rate's gradient in "adam" and "sgd", decoupled in "adamw".
         schedule: "step" multiplies the rate by `decay_factor` every `decay_every` epochs.
         flip, crop: augmentation, see `data.batches`.
+        loss: what training makes smaller, see `train.training_loss`.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Recipe:
     decay_factor: float = 0.1
     flip: bool = False
     crop: int = 0
+    loss: str = "cross-entropy"
 
     def __post_init__(self):
         for name in ("name", "data", "model", "options", "flip"):
@@ -56,7 +59,7 @@ class Recipe:
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not math.isfinite(value) or value < 0:
                 raise CourseError(f"{name} is a number of at least 0, not {value!r}.")
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("loss", LOSSES)):
             if getattr(self, name) not in known:
                 raise CourseError(f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}.")
 
@@ -74,7 +77,7 @@ class Recipe:
     def quick(self):
         """The same idea on generated data and a tiny budget: for tests and first tries."""
         base, _, variant = self.data.partition("/")
-        epochs = min(self.epochs, QUICK_EPOCHS)
+        epochs = max(1, min(self.epochs // 2, QUICK_EPOCHS))
         return self.but(
             name=f"{self.name}-quick",
             data="/".join(filter(None, [QUICK_DATA.get(base, base), variant])),
@@ -122,19 +125,99 @@ def _nearest(name, known):
 _PAPER = Recipe("paper", weight_decay=0.003, schedule="step")
 _STUDY = Recipe("study", options={"width": 16}, epochs=8, batch_size=128, rate=0.005, schedule="one-cycle")
 _MLP = Recipe("mlp", model="mlp", options={"hidden": [128]}, epochs=8, batch_size=128, rate=0.001)
+_SMALL = _STUDY.but(name="small", options={"width": 8}, epochs=4)
 
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
+
+def _small(name, **options):
+    """The small recipe with other options of the network."""
+    return _SMALL.but(name=f"small-{name}", options=_SMALL.options | options)
+
+
+def _depth(depth, skip, norm):
+    kind = "-".join(["skip"] * skip + ["norm"] * norm) or "plain"
+    options = {"depth": depth, "skip": skip, "batch_norm": norm, "stride": 4}
+    return _SMALL.but(name=f"depth-{depth}-{kind}", model="deep-cnn", options=options, rate=0.002)
+
+
+def _grid(name, **changes):
+    """The paper's recipe on a narrow network for four epochs, the last at a tenth of the rate."""
+    return _PAPER.but(name=f"grid-{name}", options={"width": 8}, epochs=4, decay_every=3, **changes)
+
+
+def _family(name, model, **options):
+    return _SMALL.but(name=f"family-{name}", model=model, options=options, rate=0.002)
+
+
+def _by_name(*recipes):
+    return {recipe.name: recipe for recipe in recipes}
+
+
+RECIPES = (
+    _by_name(
         _PAPER,
         _PAPER.but(name="paper-constant-rate", schedule="constant"),
         _MLP,
-        _MLP.but(name="mlp-mnist", data="mnist"),
         _MLP.but(name="mlp-shuffled", data="cifar10/shuffled"),
+        _MLP.but(name="mlp-grey", data="cifar10/grey"),
+        _MLP.but(name="mlp-28x28", data="cifar10/28x28"),
+        _MLP.but(name="mlp-grey-28x28", data="cifar10/grey-28x28"),
+        _MLP.but(name="mlp-mnist", data="mnist"),
+        _MLP.but(name="mlp-mnist-moved", data="mnist/moved"),
+        _MLP.but(name="mlp-mnist-noise", data="mnist/noise"),
+        _MLP.but(name="mlp-mnist-moved-noise", data="mnist/moved-noise"),
         _STUDY,
         _STUDY.but(name="study-shuffled", data="cifar10/shuffled"),
         _STUDY.but(name="study-pool", options={"width": 16, "head": "pool"}),
         _STUDY.but(name="study-constant", schedule="constant"),
         _STUDY.but(name="study-cosine", schedule="cosine"),
+        _SMALL,
+        _SMALL.but(name="small-grey-28x28", data="cifar10/grey-28x28"),
+        _SMALL.but(name="small-mnist", data="mnist"),
+        _SMALL.but(name="small-mnist-moved-noise", data="mnist/moved-noise"),
+        # Without the concatenation the network has fewer weights: width 9 makes up for it.
+        _small("add", merge="add", width=9),
+        _small("no-skip", merge="none", width=9),
+        _small("tanh", activation="tanh"),
+        _small("sigmoid", activation="sigmoid"),
+        _SMALL.but(name="small-squared-error", loss="squared-error"),
     )
-}
+    | _by_name(*(_SMALL.but(name=f"small-rate-{rate:g}", rate=rate) for rate in (0.001, 0.02)))
+    | _by_name(
+        *(_small(f"no-norm-rate-{rate:g}", batch_norm=False).but(rate=rate) for rate in (0.001, 0.005, 0.02))
+    )
+    | _by_name(
+        *(
+            _SMALL.but(name=f"small-{kind}-{rate:g}", optimizer=kind, rate=rate, schedule="constant")
+            for kind, rates in (("adam", (0.001, 0.003, 0.01)), ("sgd", (0.01, 0.03, 0.1)))
+            for rate in rates
+        )
+    )
+    | _by_name(
+        *(
+            _depth(depth, skip, norm)
+            for depth in (6, 20, 50)
+            for skip in (False, True)
+            for norm in (False, True)
+        )
+    )
+    | _by_name(
+        *(
+            _grid(f"rate-{rate:g}-decay-{decay:g}", rate=rate, weight_decay=decay)
+            for rate in (0.001, 0.003, 0.01)
+            for decay in (0.0, 0.0003, 0.003)
+        ),
+        *(_grid(f"batch-{size}", batch_size=size) for size in (128, 256)),
+        *(_grid(f"adamw-decay-{decay:g}", optimizer="adamw", weight_decay=decay) for decay in (0.003, 0.03)),
+    )
+    | _by_name(
+        _family("mlp", "mlp", hidden=[128]),
+        _family("lenet-5", "lenet-5"),
+        _family("beginner", "beginner"),
+        _family("alexnet", "alexnet"),
+        _family("vgg", "vgg"),
+        _family("googlenet", "googlenet"),
+        _family("factorised", "googlenet", factorised=True),
+        _family("resnet", "resnet"),
+        _family("paper", "skip-cnn", width=16),
+    )
+)

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
+from scipy import stats
 
 from . import CourseError, __version__, data, evaluate, models, recipes
 from . import device as devices
@@ -37,7 +39,7 @@ PARTS = {
 
 def _code_version():
     """The package's version and a hash of the modules that decide a training's numbers."""
-    names = ("data", "device", "evaluate", "models", "recipes", "train")
+    names = ("data", "device", "evaluate", "family", "models", "recipes", "train")
     content = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in names)
     return f"{__version__}+{hashlib.sha256(content).hexdigest()[:8]}"
 
@@ -159,28 +161,50 @@ def run(recipe, dataset=None, seed=0, *, device=None):
     Raises:
         CourseError: see `train.train`; or `dataset` is not the one that the recipe names.
     """
+    one = _run(recipe, dataset, seed, device)
+    print(one)
+    return one
+
+
+def runs(recipe, dataset=None, seeds=(0, 1, 2), *, device=None):
+    """`run` for several seeds, as a list; prints one line for all. The quick profile takes two seeds."""
+    several = [_run(recipe, dataset, seed, device) for seed in seeds[: 2 if profile() == "quick" else None]]
+    first = several[0]
+    seconds = statistics.fmean(one.seconds for one in several)
+    where = first.environment["device"]
+    replayed = all(one.replayed for one in several)
+    how = f"Replayed: {seconds:,.0f} s each on {where}" if replayed else f"Trained on {where}"
+    accuracy = summarize(several)
+    print(f"{first.recipe.name}: test accuracy {accuracy} of {first.data['n_test']:,}. {how}.")
+    return several
+
+
+def _run(recipe, dataset, seed, device):
     recipe = recipe_for_profile(recipe)
     if dataset is not None and dataset.name != recipe.data:
         raise CourseError(f"{recipe.name!r} trains on {recipe.data!r}, but was given {dataset.name!r}.")
     if profile() == "recorded":
         kept = _matching_record(recipe, dataset, seed)
         if kept is not None:
-            print(kept)
             return kept
     dataset = dataset if dataset is not None else data.load(recipe.data)
     full = profile() == "full"
     checkpoint = _checkpoint_file(recipe, dataset, seed) if full else None
     # A bar only where somebody waits: in stored outputs it would differ each time.
     trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=full)
-    live = _as_run(recipe, dataset, seed, trained, devices.pick(device))
-    print(live)
-    return live
+    return _as_run(recipe, dataset, seed, trained, devices.pick(device))
 
 
-def record(recipe, seed, *, folder=RECORDED, device=None, keep_weights=False, progress=True):
+def record(recipe, seed, *, folder=None, device=None, keep_weights=False, progress=True, wait=True):
     """Train a recipe and write its JSON; return the path. What is recorded already is left alone.
 
-    Killed, it goes on where it stopped: a checkpoint an epoch lies in the cache folder.
+    Killed, it goes on where it stopped: a checkpoint an epoch lies in the cache folder. A lock file
+    beside the record keeps two processes from the same run.
+
+    Args:
+        folder: where the JSON goes; by default `cifar_lib/recorded`.
+        keep_weights: write the trained weights beside it.
+        wait: what to do while another process is at this run: wait for it, or return None at once.
 
     Raises:
         CourseError: see `train.train`; or the file cannot be written.
@@ -190,16 +214,20 @@ def record(recipe, seed, *, folder=RECORDED, device=None, keep_weights=False, pr
         if load_record(path).recipe != recipe:
             raise CourseError(f"{path} holds another recipe of that name: move it away first.")
         return path
-    dataset = data.load(recipe.data)
-    checkpoint = _checkpoint_file(recipe, dataset, seed)
-    trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=progress)
-    done = _as_run(recipe, dataset, seed, trained, devices.pick(device))
-    if keep_weights:
-        with written_aside(weights_file(recipe.name, seed, folder)) as aside:
-            save_model(trained.model, str(aside))
-    with written_aside(path) as aside:
-        aside.write_text(json.dumps(as_record(done), indent=1) + "\n")
-    checkpoint.unlink()
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=wait)
+    except Timeout:
+        return None
+    except OSError as error:
+        raise CourseError(f"{path.parent} cannot be written to: {error.strerror}.") from None
+    try:
+        if not path.exists():  # another process may have been quicker
+            _train_and_write(recipe, seed, path, device, keep_weights, progress)
+        Path(lock.lock_file).unlink(missing_ok=True)
+    finally:
+        lock.release()
     return path
 
 
@@ -230,21 +258,18 @@ def load_record(path):
         raise CourseError(f"{path} is not a recorded run: restore it, or record it again.") from None
 
 
-def recorded(name, folder=RECORDED):
+def recorded(name, folder=None):
     """All recorded runs of a recipe, by seed.
 
     Raises:
         CourseError: there is none.
     """
-    paths = sorted(folder.glob(f"{name}-seed*.json"), key=lambda path: int(path.stem.split("-seed")[1]))
+    paths = sorted(
+        Path(folder or RECORDED).glob(f"{name}-seed*.json"), key=lambda path: int(path.stem.split("-seed")[1])
+    )
     if not paths:
         raise CourseError(f"No run of {name!r} is recorded: python -m cifar_lib record {name}")
     return [load_record(path) for path in paths]
-
-
-def runs(recipe, dataset=None, seeds=(0, 1, 2)):
-    """`run` for several seeds, as a list; the quick profile takes two of them."""
-    return [run(recipe, dataset, seed) for seed in seeds[: 2 if profile() == "quick" else None]]
 
 
 def mean_and_spread(values):
@@ -264,12 +289,36 @@ def percent(several, name):
     return f"{100 * mean:.1f} %" if len(several) == 1 else f"{100 * mean:.1f} ± {100 * spread:.1f} %"
 
 
-def record_file(name, seed, folder=RECORDED):
-    return Path(folder) / f"{name}-seed{seed}.json"
+def difference(first, second, name="test_accuracy"):
+    """How much better `first` is than `second`, with the 95 % interval of Welch's t-test over seeds.
+
+    Returns:
+        (difference of the means, low, high), in the result's own unit.
+    """
+    one, other = ([run.result[name] for run in several] for several in (first, second))
+    interval = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+    return statistics.fmean(one) - statistics.fmean(other), float(interval.low), float(interval.high)
 
 
-def weights_file(name, seed, folder=RECORDED):
-    return Path(folder) / f"{name}-seed{seed}.safetensors"
+def record_file(name, seed, folder=None):
+    return Path(folder or RECORDED) / f"{name}-seed{seed}.json"
+
+
+def weights_file(name, seed, folder=None):
+    return Path(folder or RECORDED) / f"{name}-seed{seed}.safetensors"
+
+
+def _train_and_write(recipe, seed, path, device, keep_weights, progress):
+    dataset = data.load(recipe.data)
+    checkpoint = _checkpoint_file(recipe, dataset, seed)
+    trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=progress)
+    done = _as_run(recipe, dataset, seed, trained, devices.pick(device))
+    if keep_weights:
+        with written_aside(path.with_suffix(".safetensors")) as aside:
+            save_model(trained.model, str(aside))
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(as_record(done), indent=1) + "\n")
+    checkpoint.unlink()
 
 
 def _checkpoint_file(recipe, dataset, seed):

@@ -105,7 +105,7 @@ def train_epoch(recipe, model, optimizer, images, seed, epoch):
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate_at(epoch - 1 + step / steps)
         with devices.autocast(device, dtype):
-            loss = F.cross_entropy(model(inputs), labels)
+            loss = training_loss(recipe, model(inputs), labels)
         optimizer.zero_grad()
         scaler.scale(loss).backward()
         scaler.step(optimizer)
@@ -118,6 +118,17 @@ def train_epoch(recipe, model, optimizer, images, seed, epoch):
             f"{recipe.rate_at(epoch - 1):g}: lower the rate."
         )
     return mean
+
+
+def training_loss(recipe, logits, labels):
+    """Cross entropy, or the squared distance of the logits from the one-hot label (Hui and Belkin 2021).
+
+    The second is summed over the classes; both are means over the batch.
+    """
+    if recipe.loss == "squared-error":
+        target = F.one_hot(labels, logits.shape[1])
+        return (logits.float() - target).square().sum(1).mean()
+    return F.cross_entropy(logits, labels)
 
 
 def make_optimizer(recipe, model):

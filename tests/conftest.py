@@ -59,7 +59,5 @@ def recorded_folder(tmp_path, monkeypatch):
     """An empty folder in the place of `cifar_lib/recorded`."""
     folder = tmp_path / "recorded"
     folder.mkdir()
-    for function in (runs.record_file, runs.weights_file, runs.recorded):
-        monkeypatch.setattr(function, "__defaults__", (folder,))
-    monkeypatch.setitem(runs.record.__kwdefaults__, "folder", folder)
+    monkeypatch.setattr(runs, "RECORDED", folder)
     return folder

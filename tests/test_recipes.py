@@ -27,6 +27,7 @@ def test_the_paper_recipe_is_the_papers():
         "decay_factor": 0.1,
         "flip": False,
         "crop": 0,
+        "loss": "cross-entropy",
     }
     optimizer = make_optimizer(RECIPES["paper"], torch.nn.Linear(2, 2))
     assert type(optimizer) is torch.optim.Adam
@@ -44,6 +45,23 @@ def test_the_paper_recipe_is_the_papers():
         ("study-pool", "study", {"options"}),
         ("study-constant", "study", {"schedule"}),
         ("study-cosine", "study", {"schedule"}),
+        ("mlp-grey", "mlp", {"data"}),
+        ("mlp-mnist-moved", "mlp-mnist", {"data"}),
+        ("small", "study", {"options", "epochs"}),
+        ("small-mnist-moved-noise", "small-mnist", {"data"}),
+        ("small-add", "small", {"options"}),
+        ("small-no-skip", "small", {"options"}),
+        ("small-tanh", "small", {"options"}),
+        ("small-sigmoid", "small", {"options"}),
+        ("small-squared-error", "small", {"loss"}),
+        ("small-rate-0.02", "small", {"rate"}),
+        ("small-no-norm-rate-0.005", "small", {"options"}),
+        ("small-sgd-0.01", "small-adam-0.01", {"optimizer"}),
+        ("depth-50-skip-norm", "depth-50-norm", {"options"}),
+        ("grid-rate-0.01-decay-0.003", "paper", {"options", "epochs", "decay_every"}),
+        ("grid-batch-128", "grid-rate-0.01-decay-0.003", {"batch_size"}),
+        ("grid-adamw-decay-0.003", "grid-rate-0.01-decay-0.003", {"optimizer"}),
+        ("family-vgg", "family-resnet", {"model", "options"}),
     ],
 )
 def test_a_variation_changes_one_thing(name, base, fields):
