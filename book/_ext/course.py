@@ -1,19 +1,37 @@
-"""Sphinx extension: the table of recorded runs, and pages that ask no other host for anything."""
+"""Sphinx extension: tables of the recorded runs, and pages that ask no other host for anything."""
 
+import csv
+from fnmatch import fnmatch
 from itertools import groupby
+from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-from cifar_lib import runs
+from cifar_lib import recipes, runs
+
+PLAN = Path(__file__).parent.parent / "computing-plan.csv"
 
 
-class RecordedRuns(SphinxDirective):
-    """A table with a row for each recipe, made from the JSON files in `cifar_lib/recorded`."""
+def every_run():
+    return [runs.load_record(path) for path in sorted(runs.RECORDED.glob("*.json"))]
+
+
+class Table(SphinxDirective):
+    """Markdown lines, parsed as if they stood in the page."""
 
     def run(self):
-        every = [runs.load_record(path) for path in sorted(runs.RECORDED.glob("*.json"))]
+        node = nodes.Element()
+        self.state.nested_parse(StringList(self.lines(), source=type(self).__name__), 0, node)
+        return node.children
+
+
+class RecordedRuns(Table):
+    """A row for each recipe, made from the JSON files in `cifar_lib/recorded`."""
+
+    def lines(self):
+        every = every_run()
         lines = [
             "| recipe | data | seeds | epochs | parameters | test accuracy | validation accuracy | seconds |",
             "|---|---|---|---:|---:|---|---|---:|",
@@ -30,9 +48,41 @@ class RecordedRuns(SphinxDirective):
             )
         where = sorted({(run.environment["device"], run.environment["torch"]) for run in every})
         lines += ["", "Devices: " + "; ".join(f"{device}, PyTorch {torch}" for device, torch in where) + "."]
-        node = nodes.Element()
-        self.state.nested_parse(StringList(lines, source="recorded runs"), 0, node)
-        return node.children
+        return lines
+
+
+class ComputingPlan(Table):
+    """What was planned, row by row of `book/computing-plan.csv`, beside what was spent."""
+
+    def lines(self):
+        lines = [
+            "| question | recipes × seeds | epochs | planned minutes | recorded runs | minutes spent |",
+            "|---|---:|---:|---:|---:|---:|",
+        ]
+        plan, every, totals = assign(recipes.RECIPES), every_run(), [0, 0, 0]
+        for row, names in plan:
+            done = [run for run in every if run.recipe.name in names]
+            epochs = sorted({recipes.RECIPES[name].epochs for name in names})
+            planned = len(names) * int(row["seeds"]) * int(row["seconds"]) / 60
+            spent = sum(run.seconds for run in done) / 60
+            totals = [total + value for total, value in zip(totals, (planned, len(done), spent), strict=True)]
+            lines.append(
+                f"| {row['question']} | {len(names)} × {row['seeds']} | {', '.join(map(str, epochs))} "
+                f"| {planned:,.0f} | {len(done)} | {spent:,.0f} |"
+            )
+        planned, count, spent = totals
+        return [*lines, f"| all | | | {planned:,.0f} | {count} | {spent:,.0f} |"]
+
+
+def assign(names):
+    """Each row of the plan with its recipes. A whole name wins over a pattern, then the first row wins."""
+    rows = list(csv.DictReader(PLAN.read_text().splitlines()))
+    taken = {name: row for row in rows for name in row["recipes"].split() if name in names}
+    for row in rows:
+        for name in names:
+            if name not in taken and any(fnmatch(name, pattern) for pattern in row["recipes"].split()):
+                taken[name] = row
+    return [(row, [name for name in names if taken.get(name) is row]) for row in rows]
 
 
 def keep_local(app, page, template, context, doctree):
@@ -48,5 +98,6 @@ def _asks_elsewhere(script):
 
 def setup(app):
     app.add_directive("recorded-runs", RecordedRuns)
+    app.add_directive("computing-plan", ComputingPlan)
     app.connect("html-page-context", keep_local, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
