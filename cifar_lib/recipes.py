@@ -136,7 +136,7 @@ def _small(name, **options):
 def _depth(depth, skip, norm):
     kind = "-".join(["skip"] * skip + ["norm"] * norm) or "plain"
     options = {"depth": depth, "skip": skip, "batch_norm": norm, "stride": 4}
-    return _SMALL.but(name=f"depth-{depth}-{kind}", model="deep-cnn", options=options, rate=0.002)
+    return _SMALL.but(name=f"depth-{depth}-{kind}", model="deep-cnn", options=options, epochs=2, rate=0.002)
 
 
 def _grid(name, **changes):
@@ -203,8 +203,8 @@ RECIPES = (
     | _by_name(
         *(
             _grid(f"rate-{rate:g}-decay-{decay:g}", rate=rate, weight_decay=decay)
-            for rate in (0.001, 0.003, 0.01)
-            for decay in (0.0, 0.0003, 0.003)
+            for rate in (0.003, 0.01, 0.03)
+            for decay in (0.0, 0.003)
         ),
         *(_grid(f"batch-{size}", batch_size=size) for size in (128, 256)),
         *(_grid(f"adamw-decay-{decay:g}", optimizer="adamw", weight_decay=decay) for decay in (0.003, 0.03)),
