@@ -14,7 +14,8 @@ class LeNet5(nn.Module):
     """Convolution, then averaging, twice; then linear layers (LeCun et al. 1998, section II.B).
 
     The idea: small filters, shared over the whole image, learned together with the classifier.
-    Simplified: every feature map of the second convolution sees all of the first.
+    Simplified: every map of the second convolution sees all of the first, an average has no
+    trained scale, tanh is not stretched, and the last layer is linear (radial basis functions there).
     """
 
     def __init__(self, shape=(3, 32, 32), classes=10):
@@ -68,7 +69,9 @@ class AlexNet(nn.Module):
     """Five convolutions and three linear layers (Krizhevsky et al. 2012, section 3).
 
     The idea: ReLU and dropout make a large network trainable. Kept: the layers, their order, the
-    overlapping pooling. Left out: local response normalisation and the split over two GPUs.
+    overlapping pooling. Left out: local response normalisation and the split over two GPUs. The
+    first filters are 5×5 (11×11 with stride 4 there), and dropout stands before the first two
+    linear layers, as in torchvision's version.
     """
 
     def __init__(self, shape=(3, 32, 32), classes=10):
@@ -107,7 +110,8 @@ class AlexNet(nn.Module):
 class VGG(nn.Module):
     """Pairs of 3×3 convolutions, each pair followed by pooling (Simonyan and Zisserman 2015, section 2).
 
-    The idea: two 3×3 convolutions see 5×5 pixels with fewer weights and one more ReLU.
+    The idea: two 3×3 convolutions see 5×5 pixels with fewer weights and one more ReLU. Three such
+    stages where configuration B has five; one hidden linear layer where it has two; no dropout.
     """
 
     def __init__(self, shape=(3, 32, 32), widths=(16, 32, 64), classes=10):
@@ -189,8 +193,8 @@ class GoogLeNet(nn.Module):
     """A convolution, three inception modules, an average over positions (Szegedy et al. 2015).
 
     The idea: look at several sizes at once, and let 1×1 convolutions keep that cheap. Left out:
-    the two auxiliary classifiers. `factorised` gives the modules of the network's second and
-    third version instead.
+    six of the nine modules, the two auxiliary classifiers, local response normalisation, dropout.
+    `factorised` gives the modules of the network's second and third version instead.
     """
 
     def __init__(self, shape=(3, 32, 32), factorised=False, classes=10):
@@ -234,8 +238,9 @@ class ResidualBlock(nn.Module):
 class ResNet(nn.Module):
     """Residual blocks at three sizes of image (He et al. 2016, section 4.2).
 
-    The idea: a block learns what to change in its input, so that depth can do no harm.
-    `blocks` at each size give 6 × blocks + 2 layers.
+    The idea: a block learns what to change in its input, so that a deeper network is no harder to
+    train. `blocks` at each size give 6 × blocks + 2 layers. Where the shape changes the shortcut is
+    a 1×1 convolution (option B; for CIFAR-10 the paper pads with zeros, option A).
     """
 
     def __init__(self, shape=(3, 32, 32), blocks=1, classes=10):

@@ -3,6 +3,8 @@
 Each function draws into a new figure and returns its axes; `title` says the finding.
 """
 
+import copy
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -32,7 +34,7 @@ plt.rcParams.update(
         "axes.titlelocation": "left",
         "axes.titlepad": 10,
         "figure.titlesize": 12,
-        "axes.prop_cycle": cycler(color=COLORS),
+        "axes.prop_cycle": cycler(linestyle=["-", "--"]) * cycler(color=COLORS),
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.edgecolor": INK,
@@ -144,6 +146,45 @@ def dots(groups, title, *, xlabel, percent=True):
     return axis
 
 
+def scatter(groups, title, *, xlabel, ylabel, key, percent=True, places=None):
+    """Values against a cost, which has a logarithmic axis: a disc a group, its seeds on a line over it.
+
+    Args:
+        groups: label -> (cost, list of values, size); the disc's area grows with the size.
+        key: (sizes, unit): the discs that the legend shows.
+        places: label -> "above", "below" or "left" of its disc; the others stand at the right.
+    """
+    axis = plt.subplots(figsize=(WIDTH, 4.6))[1]
+    scale = 100 if percent else 1
+    largest = max(size for _, _, size in groups.values())
+
+    def area(size):
+        return 1_200 * size / largest
+
+    for i, (label, (cost, values, size)) in enumerate(groups.items()):
+        values = [scale * value for value in values]
+        mean, _ = mean_and_spread(values)
+        axis.scatter(cost, mean, s=area(size), color=COLORS[i % len(COLORS)], alpha=0.5, lw=0)
+        axis.plot([cost] * len(values), values, "_-", color=INK, lw=1, ms=6)
+        away = 5 + (area(size) / np.pi) ** 0.5
+        at, across, up = {
+            "right": ((away, 0), "left", "center"),
+            "left": ((-away, 0), "right", "center"),
+            "above": ((0, away), "center", "bottom"),
+            "below": ((0, -away), "center", "top"),
+        }[(places or {}).get(label, "right")]
+        axis.annotate(label, (cost, mean), xytext=at, textcoords="offset points", ha=across, va=up)
+    sizes, unit = key
+    for size in sizes:
+        axis.scatter([], [], s=area(size), color=INK, alpha=0.3, lw=0, label=f"{size:,} {unit}")
+    axis.legend(loc="upper left", labelspacing=1.2, borderpad=1)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.margins(x=0.12, y=0.1)
+    axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    return axis
+
+
 def bars(values, title, *, xlabel, names, axis=None):
     """Horizontal bars with their value beside them."""
     axis = axis or plt.subplots(figsize=(WIDTH, 0.9 + 0.3 * len(values)))[1]
@@ -188,6 +229,32 @@ def matrix(counts, names, title):
     axis.set_xticks(range(len(names)), names, rotation=40, ha="right")
     axis.set_yticks(range(len(names)), names)
     axis.set(title=title, xlabel="predicted class", ylabel="true class")
+    axis.grid(False)
+    return axis
+
+
+def grid(groups, rows, columns, title, *, xlabel, ylabel, frame=None):
+    """Shares in a table: mean ± spread of each cell in per cent, the better the darker.
+
+    Args:
+        groups: [rows][columns] lists of numbers from 0 to 1, one a seed.
+        frame: (row, column) of the cell that gets a frame.
+    """
+    axis = plt.subplots(figsize=(WIDTH, 1.1 + 0.6 * len(rows)))[1]
+    means = np.array([[100 * mean_and_spread(values)[0] for values in row] for row in groups])
+    low, high = means.min(), means.max()
+    axis.imshow(means, cmap="Blues", aspect="auto", vmin=low - 0.2 * (high - low), vmax=high)
+    for (row, column), mean in np.ndenumerate(means):
+        spread = 100 * mean_and_spread(groups[row][column])[1]
+        text = f"{mean:.1f}" + (f" ± {spread:.1f}" if len(groups[row][column]) > 1 else "")
+        shade = "white" if mean > (low + high) / 2 else INK
+        axis.text(column, row, text, ha="center", va="center", color=shade)
+    if frame:
+        corner = frame[1] - 0.46, frame[0] - 0.44
+        axis.add_patch(plt.Rectangle(corner, 0.92, 0.88, fill=False, ec=WRONG, lw=2.5))
+    axis.set_xticks(range(len(columns)), columns)
+    axis.set_yticks(range(len(rows)), rows)
+    axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
     axis.grid(False)
     return axis
 
@@ -251,37 +318,76 @@ def heat(pixels, maps, title):
     return axes
 
 
-def network(model, title, shape=(3, 32, 32)):
+def network(model, title, shape=(3, 32, 32), *, whole=(), rows=None):
     """A network drawn from its code: traced, one box a group of layers, beside each the shape it puts out.
 
     Args:
-        model: a network that `torch.fx` can trace.
+        model: a network that `torch.fx` can trace; paths that meet again stand side by side.
         shape: channels, height, width of one image.
+        whole: a class or a tuple of classes of modules that are one box each.
+        rows: boxes in a column; a longer network, of one path, goes on in the next column.
     """
-    boxes = _boxes(model, shape)
-    rows = max(box["row"] for box in boxes) + 1
-    axis = plt.subplots(figsize=(WIDTH, 0.62 * rows + 0.5))[1]
+    boxes = _boxes(model, shape, whole)
+    _place(boxes, rows)
+    columns = max(2, 1 + max(box["column"] for box in boxes))
+    length = 1 + max(box["row"] for box in boxes)
+    step, height = WIDTH / columns, 0.62 if columns == 2 else 0.8
+    axis = plt.subplots(figsize=(WIDTH, height * length + 0.5))[1]
     for box in boxes:
-        x, y = 3.6 * box["column"], -box["row"]
-        color = {"merge": "#F6D9C4", "side": "#D3EBE2"}.get(box["kind"], "#D6E6F2")
-        axis.add_patch(plt.Rectangle((x - 1.6, y - 0.29), 3.2, 0.58, facecolor=color, edgecolor=INK, lw=0.8))
-        axis.text(x, y + 0.11, box["name"], ha="center", va="center", fontsize=9, weight="bold")
-        axis.text(x, y - 0.13, f"{box['what']} → {box['shape']}", ha="center", va="center", fontsize=8)
+        x, half = step * (box["column"] + (box["span"] - 1) / 2), step * (box["span"] / 2 - 1 / 18)
+        box |= {"x": x, "y": -box["row"], "left": x - half, "right": x + half}
+    size = min(9, *(110 * (box["right"] - box["left"]) / len(box["name"]) for box in boxes))
+    for box in boxes:
+        x, y, left = box["x"], box["y"], box["left"]
+        narrow = columns > 2 and box["span"] == 1
+        side = columns == 2 and box["column"] and not rows
+        color = "#F6D9C4" if len(box["inputs"]) > 1 else "#D3EBE2" if side else "#D6E6F2"
+        axis.add_patch(plt.Rectangle((left, y - 0.29), 2 * (x - left), 0.58, fc=color, ec=INK, lw=0.8))
+        style = {"ha": "center", "va": "center"}
+        axis.text(x, y + (0.17 if narrow else 0.11), box["name"], fontsize=size, weight="bold", **style)
+        text = box["what"] + ("\n" if narrow else " ") + f"→ {box['shape']}"
+        axis.text(x, y - (0.09 if narrow else 0.13), text, fontsize=8, **style)
         for before in box["inputs"]:
-            below, above = (3.6 * before["column"], -before["row"] - 0.29), (x, y + 0.29)
-            if before["column"] < box["column"]:
-                below = (1.6, -before["row"])
-            elif before["column"] > box["column"]:
-                above = (1.6, y)
+            *bends, below, above = _way(before, box, boxes)
+            axis.plot(*zip(*bends, below, strict=True), color=INK, lw=1)
             axis.annotate("", above, below, arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1})
-    axis.set(xlim=(-1.8, 5.4), ylim=(-rows + 0.5, 0.5), title=title)
+    axis.set(xlim=(-step / 2, WIDTH - step / 2), ylim=(-length + 0.5, 0.5), title=title)
     axis.axis("off")
     return axis
 
 
-def _boxes(model, shape):
-    """The traced graph as boxes: a convolution or linear layer takes its norm and ReLU with it."""
-    traced = fx.symbolic_trace(model)
+def _way(before, box, boxes):
+    """The points of the arrow from one box to a later one."""
+    column, row = box["column"], box["row"]
+    one, other = sorted((before, box), key=lambda box: box["span"])
+    inside = one["column"] in range(other["column"], other["column"] + other["span"])
+    passed = [b for b in boxes if b["column"] == column and before["row"] < b["row"] < row]
+    if inside and not (passed and one["span"] == other["span"]):
+        return (one["x"], before["y"] - 0.29), (one["x"], box["y"] + 0.29)
+    if before["row"] > row or inside:  # round the boxes between: on to the next column, or past them
+        bend = before["right"] + 0.2
+        end = (box["right"] if inside else box["left"], box["y"])
+        return (before["right"], before["y"]), (bend, before["y"]), (bend, box["y"]), end
+    if before["column"] < column:
+        return (before["right"], before["y"]), (box["x"], box["y"] + 0.29)
+    return (before["x"], before["y"] - 0.29), (box["right"], box["y"])
+
+
+class _Tracer(fx.Tracer):
+    """Traces into every module but those of the classes `whole`."""
+
+    def __init__(self, whole):
+        super().__init__()
+        self.whole = whole
+
+    def is_leaf_module(self, module, name):
+        return isinstance(module, self.whole) or super().is_leaf_module(module, name)
+
+
+def _boxes(model, shape, whole):
+    """The traced graph as boxes: a layer takes along the norm, activation or reshaping behind it."""
+    model = copy.deepcopy(model).eval()  # tracing shapes must not move the running averages
+    traced = fx.GraphModule(model, _Tracer(whole).trace(model))
     ShapeProp(traced).propagate(torch.zeros(2, *shape))
     modules, boxes, of = dict(traced.named_modules()), [], {}
     for node in traced.graph.nodes:
@@ -291,53 +397,73 @@ def _boxes(model, shape):
         before = [of[n] for n in node.all_input_nodes]
         size = "×".join(str(n) for n in node.meta["tensor_meta"].shape[1:])
         joins = len(before) == 1 and len(node.all_input_nodes[0].users) == 1 and boxes[-1] is before[0]
-        if joins and isinstance(layer, nn.BatchNorm2d | nn.ReLU | nn.Flatten | nn.Identity):
+        if joins and isinstance(layer, _JOINING):
             of[node] = before[0]
             before[0]["shape"] = size
             if not isinstance(layer, nn.Identity):
-                before[0]["name"] += f", {node.name}"
+                before[0]["name"] += f", {_name(node, layer)[1]}"
             continue
-        kind = "merge" if len(before) > 1 else "main"
-        of[node] = {
-            "name": node.name,
-            "what": _what(node, layer),
-            "shape": size,
-            "kind": kind,
-            "inputs": before,
-        }
+        name = ": ".join(filter(None, _name(node, layer)))
+        of[node] = {"name": name, "what": _what(node, layer), "shape": size, "inputs": before}
         boxes.append(of[node])
-    _place(boxes)
     return boxes
 
 
-def _place(boxes):
-    """Rows from top to bottom; a box that waits for a later merge stands in a second column."""
-    row = 0
+_JOINING = (nn.BatchNorm2d, nn.ReLU, nn.Tanh, nn.Sigmoid, nn.Dropout, nn.Flatten, nn.Identity)
+_SHORT = {
+    nn.Conv2d: "conv",
+    nn.BatchNorm2d: "norm",
+    nn.MaxPool2d: "pool",
+    nn.AvgPool2d: "pool",
+    nn.Linear: "linear",
+    nn.Tanh: "tanh",
+    nn.ReLU: "ReLU",
+    nn.Dropout: "dropout",
+    nn.Flatten: "flatten",
+}
+
+
+def _name(node, layer):
+    """What the code calls a layer; in a list of layers, the list's name and the layer's kind."""
+    parts = str(node.target).split(".")
+    if type(layer) in _SHORT and parts[-1].isdigit():
+        return "_".join(part for part in parts if not part.isdigit()), _SHORT[type(layer)]
+    return "", node.name
+
+
+def _place(boxes, rows=None):
+    """Rows by the longest way from the input; paths that meet in one box stand in neighbouring columns."""
     for i, box in enumerate(boxes):
-        side = (
-            i + 1 < len(boxes)
-            and box["kind"] == "main"
-            and all(box is not b for b in boxes[i + 1]["inputs"][:1])
-        )
-        side = side and any(box is b for later in boxes[i + 1 :] for b in later["inputs"][1:])
-        if side:
-            box |= {"column": 1, "kind": "side", "row": box["inputs"][0]["row"] + 1}
-        else:
-            box |= {"column": 0, "row": row}
-            row += 1
+        followers = [later for later in boxes if any(box is b for b in later["inputs"])]
+        box["span"] = max(len(box["inputs"]), len(followers))
+        box["span"] = box["span"] if box["span"] > 2 else 1
+        box["row"] = 1 + max((before["row"] for before in box["inputs"]), default=-1)
+        box["column"] = len(boxes)
+        if rows:
+            box |= {"column": i // rows, "row": i % rows}
+    if not rows:
+        boxes[-1]["column"] = 0
+        for box in reversed(boxes):
+            for i, before in enumerate(box["inputs"]):
+                before["column"] = min(before["column"], box["column"] + i)
 
 
 def _what(node, layer):
     if isinstance(layer, nn.Conv2d):
-        kernel, stride = layer.kernel_size[0], layer.stride[0]
-        return f"{kernel}×{kernel} convolution" + (f", stride {stride}" if stride > 1 else "")
+        kernel, stride = "×".join(str(n) for n in layer.kernel_size), layer.stride[0]
+        return f"{kernel} convolution" + (f", stride {stride}" if stride > 1 else "")
     if isinstance(layer, nn.Linear):
         return "linear layer"
-    if isinstance(layer, nn.MaxPool2d):
-        return f"{layer.kernel_size}×{layer.kernel_size} max pool"
+    if isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
+        kind, size = "max" if isinstance(layer, nn.MaxPool2d) else "average", layer.kernel_size
+        return f"{size}×{size} {kind} pool" + (f", stride {layer.stride}" if layer.stride != size else "")
     if isinstance(layer, nn.AdaptiveAvgPool2d):
         return "average over positions"
-    return {"placeholder": "image", "call_function": "both paths"}.get(node.op, type(layer).__name__)
+    if node.op == "placeholder":
+        return "image" if node.meta["tensor_meta"].shape[1] <= 3 else "input"
+    if node.op == "call_function":
+        return "both paths" if len(node.all_input_nodes) == 2 else "all paths"
+    return type(layer).__name__
 
 
 def _head(figure, title):

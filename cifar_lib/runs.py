@@ -19,7 +19,7 @@ from scipy import stats
 
 from . import CourseError, __version__, data, evaluate, models, recipes
 from . import device as devices
-from .files import written_aside
+from .files import explain, written_aside
 from .train import train
 
 SCHEMA = 1
@@ -221,7 +221,7 @@ def record(recipe, seed, *, folder=None, device=None, keep_weights=False, progre
     except Timeout:
         return None
     except OSError as error:
-        raise CourseError(f"{path.parent} cannot be written to: {error.strerror}.") from None
+        raise CourseError(explain(error, path)) from None
     try:
         if not path.exists():  # another process may have been quicker
             _train_and_write(recipe, seed, path, device, keep_weights, progress)
@@ -272,6 +272,13 @@ def recorded(name, folder=None):
     return [load_record(path) for path in paths]
 
 
+def seeds_of(*names):
+    """The seeds of which each of these recipes is recorded; 0 alone where they are trained here and now."""
+    if profile() != "recorded":
+        return [0]
+    return sorted(set.intersection(*({run.seed for run in recorded(name)} for name in names)))
+
+
 def mean_and_spread(values):
     """Mean and sample standard deviation; the spread of a single value is nan."""
     values = list(values)
@@ -318,7 +325,7 @@ def _train_and_write(recipe, seed, path, device, keep_weights, progress):
             save_model(trained.model, str(aside))
     with written_aside(path) as aside:
         aside.write_text(json.dumps(as_record(done), indent=1) + "\n")
-    checkpoint.unlink()
+    checkpoint.unlink(missing_ok=True)  # a recording into another folder shares it
 
 
 def _checkpoint_file(recipe, dataset, seed):

@@ -491,7 +491,30 @@ def test_no_space_for_a_record_keeps_the_checkpoint(recorded_folder, cache, tiny
     text = sentence(runs.record, tiny.but(epochs=1), 0, progress=False)
     assert "No space is left" in text
     assert len(list((cache / "checkpoints").glob("tiny-seed0-*.safetensors"))) == 1
-    assert fakes.snapshot(recorded_folder) == {}
+    # The empty lock file is no harm: the next recording takes it, and removes it.
+    assert fakes.snapshot(recorded_folder) == {recorded_folder / "tiny-seed0.lock": b""}
+
+
+@pytest.mark.parametrize("place", ["file", "file/deeper"])
+def test_a_recording_into_a_file(place, tmp_path, tiny, monkeypatch, capsys):
+    (tmp_path / "file").write_text("kept")
+    folder = tmp_path / place
+    text = sentence(runs.record, tiny, 0, folder=folder)
+    assert text == f"{folder}/tiny-seed0.json cannot be written: a file stands where a folder is needed."
+    monkeypatch.setattr(recipes, "get", lambda name: tiny)
+    assert main(["record", "tiny", "--folder", str(folder)]) == 2
+    said = capsys.readouterr()
+    assert said.out.splitlines() == ["tiny, seed 0", f"  {text}"]
+    assert said.err == "cifar_lib: These runs were not recorded, for the reasons above: tiny seed 0.\n"
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 0)() == 0, reason="root may write everywhere")
+def test_a_recording_into_a_read_only_folder(tmp_path, tiny):
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o500)
+    text = sentence(runs.record, tiny, 0, folder=folder)
+    assert text == f"{folder}/tiny-seed0.json cannot be written: choose a folder that you may write to."
 
 
 def test_a_prepared_file_that_cannot_be_kept_is_a_warning(folder, cache, monkeypatch):
@@ -549,6 +572,7 @@ def test_unknown_recipe(name, words):
         ({"decay_every": 0}, "decay_every is a whole number of at least 1"),
         ({"crop": -1}, "crop is a whole number of at least 0"),
         ({"optimizer": "adm"}, "optimizer is one of adam, adamw, sgd, not 'adm'"),
+        ({"loss": "mse"}, "loss is one of cross-entropy, squared-error, not 'mse'"),
         ({"schedule": None}, "schedule is one of constant, step, cosine, one-cycle, not None"),
         ({"flip": "yes"}, "flip is of type bool, not 'yes'"),
         ({"options": 3}, "options is of type dict, not 3"),
@@ -566,6 +590,8 @@ def test_recipe_that_cannot_be(changes, words):
         ({"options": {"widht": 3}}, "'skip-cnn' cannot be built with the options {'widht': 3}"),
         ({"options": {"merge": "mean"}}, "merge is 'concat', 'add' or 'none', not 'mean'"),
         ({"options": {"head": "max"}}, "head is 'flatten' or 'pool', not 'max'"),
+        ({"options": {"activation": "gelu"}}, "activation is 'relu', 'tanh' or 'sigmoid', not 'gelu'"),
+        ({"model": "vgg", "options": {"width": 3}}, "'vgg' cannot be built with the options {'width': 3}"),
     ],
 )
 def test_network_that_cannot_be(changes, words):

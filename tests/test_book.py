@@ -1,5 +1,6 @@
 """The promises of the text: numbers agree with the records, figures have alt texts, chapters their parts."""
 
+import ast
 import importlib.util
 import json
 import re
@@ -9,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from cifar_lib import runs
+from cifar_lib import recipes, runs
 
 REPOSITORY = Path(__file__).parent.parent
 CHAPTERS = sorted((REPOSITORY / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -17,6 +18,11 @@ PROSE = [REPOSITORY / "README.md", *sorted((REPOSITORY / "book").glob("*.md"))]
 NUMBER = r"\d[\d,]*(?:\.\d+)?"
 MARKED = re.compile(rf"(?P<number>{NUMBER})(?P<unit> %| points| s)?\s*<!--(?P<source>[^>]*)-->")
 PERCENT = re.compile(r"\d[\d,.]*\s?%(?!\s*<!--)")
+
+
+SEEDS = (0, 1, 2)
+FEWER_SEEDS = set()  # recipes that the book may name although not all of SEEDS are recorded
+WEIGHTS = {"mlp": SEEDS, "study": SEEDS, "study-pool": SEEDS, "paper": (0,), "paper-constant-rate": (0,)}
 
 
 def load_execute():
@@ -107,6 +113,81 @@ def test_a_wrong_number_is_named_with_its_place():
     assert (
         check_number("page.md", "1.0", "", "output somewhere", {}) == "page.md: there is no cell 'somewhere'"
     )
+
+
+def strings(source):
+    """Every string literal of a code cell; lines for IPython alone (%pip) are passed over."""
+    tree = ast.parse(re.sub(r"(?m)^([ \t]*)[%!].*", r"\1pass", source))
+    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return {value for value in constants if isinstance(value, str)}
+
+
+def named_recipes():
+    """Recipes that a marker in the prose names, or a string in a chapter's code."""
+    sources = [match["source"].split() for _, text, _ in texts() for match in MARKED.finditer(text)]
+    cells = [cell for path in CHAPTERS for cell in code_cells(nbformat.read(path, 4))]
+    return {source[1] for source in sources if source[0] == "recorded"} | {
+        text for cell in cells for text in strings(cell.source) if text in recipes.RECIPES
+    }
+
+
+def missing_records(names):
+    """One sentence for each run that is not recorded, of these recipes and all of SEEDS."""
+    return [
+        f"recorded/{file.name} is missing: python -m cifar_lib record {name} --seeds {seed}"
+        for name in sorted(set(names) - FEWER_SEEDS)
+        for seed in SEEDS
+        if not (file := runs.record_file(name, seed)).exists()
+    ]
+
+
+def missing_weights():
+    """One sentence for each recorded network that a chapter opens and that is not there."""
+    return [
+        f"recorded/{file.name} is missing: git restore cifar_lib/recorded"
+        for name, seeds in WEIGHTS.items()
+        for seed in seeds
+        if not (file := runs.weights_file(name, seed)).exists()
+    ]
+
+
+def test_every_recipe_that_the_book_names_was_recorded_for_three_seeds():
+    missing = missing_records(named_recipes())
+    assert not missing, "\n".join(missing)
+
+
+def test_every_recipe_was_recorded_for_three_seeds():
+    missing = missing_records(recipes.RECIPES)
+    assert not missing, "\n".join(missing)
+
+
+def test_the_weights_that_the_chapters_open_were_recorded():
+    assert not missing_weights(), "\n".join(missing_weights())
+
+
+def test_a_deleted_record_is_named(recorded_folder):
+    for name in recipes.RECIPES:
+        for seed in SEEDS:
+            runs.record_file(name, seed).touch()
+    for name, seeds in WEIGHTS.items():
+        for seed in seeds:
+            runs.weights_file(name, seed).touch()
+    assert missing_records(recipes.RECIPES) == missing_records(named_recipes()) == missing_weights() == []
+    runs.record_file("paper", 1).unlink()
+    runs.weights_file("mlp", 0).unlink()
+    expected = ["recorded/paper-seed1.json is missing: python -m cifar_lib record paper --seeds 1"]
+    assert missing_records(recipes.RECIPES) == missing_records(named_recipes()) == expected
+    assert missing_weights() == ["recorded/mlp-seed0.safetensors is missing: git restore cifar_lib/recorded"]
+
+
+def test_recipes_are_found_by_the_strings_of_the_code():
+    source = """
+if colab:
+    %pip install -q "study"
+for name in ("paper", 'mlp-mnist'):
+    print(f"{name}: {runs.run('study-pool')}", small)  # "study-cosine"
+"""
+    assert strings(source) & set(recipes.RECIPES) == {"paper", "mlp-mnist", "study-pool"}
 
 
 @pytest.fixture(params=CHAPTERS, ids=[path.stem for path in CHAPTERS])

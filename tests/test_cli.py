@@ -5,7 +5,7 @@ import json
 import fakes
 import pytest
 
-from cifar_lib import data, runs
+from cifar_lib import CourseError, data, runs
 from cifar_lib.__main__ import main
 
 QUICK = ["--set", "epochs=2", "--set", "batch_size=32"]
@@ -47,6 +47,46 @@ def test_record_writes_one_file_a_seed(text, seeds, recorded_folder, tiny, monke
     assert sorted(path.name for path in recorded_folder.iterdir()) == [f"tiny-seed{i}.json" for i in seeds]
     out = capsys.readouterr().out
     assert all(f"tiny, seed {seed}: test accuracy" in out for seed in seeds)
+
+
+def test_a_run_that_fails_does_not_stop_the_others(recorded_folder, monkeypatch, capsys):
+    train = runs.train
+
+    def fails_for_one(recipe, dataset, seed, **options):
+        if (recipe.name, seed) == ("mlp-quick", 1):
+            raise CourseError("The loss became nan.")
+        return train(recipe, dataset, seed, **options)
+
+    monkeypatch.setattr(runs, "train", fails_for_one)
+    assert main(["record", "mlp-quick", "small-quick", "--seeds", "0-1"]) == 2
+    said = capsys.readouterr()
+    assert said.err.splitlines()[-1] == (
+        "cifar_lib: These runs were not recorded, for the reasons above: mlp-quick seed 1."
+    )
+    lines = said.out.splitlines()
+    assert lines[lines.index("mlp-quick, seed 1") + 1] == "  The loss became nan."
+    written = {path.stem for path in recorded_folder.glob("*.json")}
+    assert written == {"mlp-quick-seed0", "small-quick-seed0", "small-quick-seed1"}
+
+
+def test_what_another_process_is_at_is_asked_for_again_at_the_end(recorded_folder, monkeypatch, capsys, tiny):
+    asked = []
+
+    def record(recipe, seed, *, wait, **options):
+        asked.append((seed, wait))
+        return None if (seed, wait) == (1, False) else "path"
+
+    monkeypatch.setattr("cifar_lib.recipes.get", lambda name: tiny)
+    monkeypatch.setattr(runs, "record", record)
+    monkeypatch.setattr(runs, "load_record", lambda path: "done")
+    assert main(["record", "tiny", "--seeds", "0-2"]) == 0
+    assert asked == [(0, False), (1, False), (2, False), (1, True)]
+    assert capsys.readouterr().out.splitlines() == [
+        *("tiny, seed 0", "done"),
+        *("tiny, seed 1", "  another process is at it"),
+        *("tiny, seed 2", "done"),
+        *("tiny, seed 1", "done"),
+    ]
 
 
 def test_evaluate_reads_what_record_wrote(recorded_folder, capsys):

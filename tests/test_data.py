@@ -4,8 +4,10 @@ import os
 import time
 
 import fakes
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from cifar_lib import CourseError, data, toy
 
@@ -130,7 +132,7 @@ def test_fingerprint_sees_pixels_and_labels_but_not_order():
     assert data.fingerprint(data.Images(part.pixels, labels)) != reference
 
 
-@pytest.mark.parametrize("name", ["cifar11", "", "cifar10/turned", "CIFAR10"])
+@pytest.mark.parametrize("name", ["cifar11", "", "cifar10/turned", "toy/grey/moved", "CIFAR10"])
 def test_an_unknown_name_is_answered_with_the_known_ones(name):
     with pytest.raises(CourseError, match=r"choose one of cifar10, mnist, toy, digits, cifar10/shuffled"):
         data.load(name)
@@ -268,3 +270,119 @@ def test_shuffle_pixels_moves_every_position_once_and_alike_for_all():
     assert shuffled[0, 0].tolist() != list(range(1024))
     assert torch.equal(data.shuffle_pixels(images).pixels.flatten(2), shuffled)
     assert not torch.equal(data.shuffle_pixels(images, seed=1).pixels.flatten(2), shuffled)
+
+
+def test_grey_is_the_brightness_of_each_pixel():
+    pixels = torch.tensor([[200, 100, 50], [255, 255, 255], [0, 0, 7]], dtype=torch.uint8).view(3, 3, 1, 1)
+    turned = data.grey(data.Images(pixels, torch.arange(3)))
+    assert turned.pixels.shape == (3, 1, 1, 1)
+    assert turned.pixels.dtype == torch.uint8
+    # 0.299 · 200 + 0.587 · 100 + 0.114 · 50 = 124.2
+    assert turned.pixels.flatten().tolist() == [124, 255, 1]
+    assert turned.labels.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("value", [0, 77, 255])
+def test_resizing_keeps_a_constant_image_constant(value):
+    images = data.Images(torch.full((2, 3, 32, 32), value, dtype=torch.uint8), torch.arange(2))
+    small = data.resize(images)
+    assert small.pixels.shape == (2, 3, 28, 28)
+    assert small.pixels.dtype == torch.uint8
+    assert set(small.pixels.flatten().tolist()) == {value}
+
+
+def test_resizing_keeps_the_mean_and_what_is_left_and_right():
+    pixels = torch.zeros(1, 1, 32, 32, dtype=torch.uint8)
+    pixels[..., 16:] = 200
+    small = data.resize(data.Images(pixels, torch.zeros(1, dtype=torch.long))).pixels[0, 0].float()
+    assert small.mean().item() == pytest.approx(100, abs=0.5)
+    assert (small[:, :13] == 0).all() and (small[:, -13:] == 200).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "pillow"),
+    [
+        (data.grey, lambda image: image.convert("L")),
+        (data.resize, lambda image: image.resize((28, 28), Image.Resampling.BILINEAR)),
+    ],
+)
+def test_grey_and_resize_agree_with_pillow(change, pillow):
+    pixels, labels = fakes.images(8)
+    expected = np.stack([np.array(pillow(Image.fromarray(i.transpose(1, 2, 0)))) for i in pixels])
+    found = change(fakes.as_images((pixels, labels))).pixels.permute(0, 2, 3, 1).squeeze(3)
+    assert np.abs(found.numpy().astype(int) - expected).max() <= 1
+
+
+def test_every_moved_digit_is_the_digit_shifted_within_reach():
+    digits = data.load("digits").test
+    moved = data.move(digits)
+    found = torch.zeros(len(digits), dtype=torch.bool)
+    used = set()
+    for right in range(-6, 7):
+        for down in range(-6, 7):
+            same_pixels = (data.shift(digits, right, down).pixels == moved.pixels).flatten(1).all(1)
+            found |= same_pixels
+            used |= {(right, down)} if same_pixels.any() else set()
+    assert found.all()
+    assert len(used) > 100  # each image has its own draw
+    assert {right for right, _ in used} == {down for _, down in used} == set(range(-6, 7))
+    assert torch.equal(moved.labels, digits.labels)
+
+
+@pytest.mark.parametrize("change", [data.move, data.colour_noise])
+def test_moves_and_noise_are_the_same_each_time(change):
+    digits = data.load("digits").test
+    torch.rand(3)
+    assert same(change(digits), change(digits))
+    assert not torch.equal(change(digits).pixels, change(digits, seed=1).pixels)
+
+
+def test_noise_paints_the_ink_in_one_colour_and_the_rest_in_many():
+    pixels = torch.zeros(20, 1, 28, 28, dtype=torch.uint8)
+    pixels[:, :, :14] = 255
+    painted = data.colour_noise(data.Images(pixels, torch.arange(20)))
+    assert painted.pixels.shape == (20, 3, 28, 28)
+    assert painted.pixels.dtype == torch.uint8
+    ink, rest = painted.pixels[:, :, :14].flatten(2), painted.pixels[:, :, 14:].flatten(2)
+    assert torch.equal(ink, ink[:, :, :1].expand_as(ink))
+    assert len({tuple(colour) for colour in ink[:, :, 0].tolist()}) == 20
+    assert (rest.double().mean((0, 2)) - 127.5).abs().max() < 3
+    assert (rest.double().std((0, 2)) - 255 / 12**0.5).abs().max() < 2
+    assert torch.equal(painted.labels, torch.arange(20))
+
+
+def test_half_ink_is_half_colour_and_half_noise():
+    def painted(value):
+        pixels = torch.full((1, 1, 4, 4), value, dtype=torch.uint8)
+        return data.colour_noise(data.Images(pixels, torch.zeros(1, dtype=torch.long))).pixels.float()
+
+    expected = (51 * painted(255) + 204 * painted(0)) / 255
+    assert (painted(51) - expected).abs().max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("toy/grey", (1, 32, 32)),
+        ("toy/28x28", (3, 28, 28)),
+        ("toy/grey-28x28", (1, 28, 28)),
+        ("digits/moved", (1, 28, 28)),
+        ("digits/noise", (3, 28, 28)),
+        ("digits/moved-noise", (3, 28, 28)),
+    ],
+)
+def test_the_variants_by_their_names(name, shape):
+    base, _, variant = name.partition("/")
+    original, changed = data.load(base), data.load(name)
+    assert (changed.name, changed.fingerprint) == (name, f"{original.fingerprint}/{variant}")
+    for one, other in ((original.train, changed.train), (original.test, changed.test)):
+        assert other.pixels.shape == (len(one), *shape)
+        assert other.pixels.dtype == torch.uint8
+        assert torch.equal(other.labels, one.labels)
+        assert not torch.equal(other.pixels[0], one.pixels[0])
+
+
+def test_variants_that_do_two_things_do_them_in_turn():
+    toys, digits = data.load("toy"), data.load("digits")
+    assert same(data.load("toy/grey-28x28").test, data.resize(data.grey(toys.test)))
+    assert same(data.load("digits/moved-noise").test, data.colour_noise(data.move(digits.test)))

@@ -62,6 +62,16 @@ def test_deep_cnn_shape_and_parameters(batch_norm, skip):
     assert models.parameters(model) == expected + (6 * 16 if batch_norm else 0)
 
 
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_deep_cnn_stride_is_the_first_convolutions_alone(stride):
+    sizes, model = [], DeepCNN(depth=2, width=4, stride=stride)
+    for module in (model.stem, model.convolutions[-1]):
+        module.register_forward_hook(lambda _, __, output: sizes.append(output.shape[2:]))
+    model(torch.zeros(1, 3, 32, 32))
+    assert sizes == [(32 // stride, 32 // stride)] * 2
+    assert models.parameters(model) == models.parameters(DeepCNN(depth=2, width=4))
+
+
 def test_deep_cnn_adds_the_input_of_each_pair():
     torch.manual_seed(0)
     model, x = DeepCNN(depth=4, width=4, skip=True), torch.randn(2, 3, 32, 32)
@@ -80,11 +90,30 @@ def test_every_network_can_be_built_by_its_name(name, shape):
     assert model(torch.zeros(2, *shape)).shape == (2, 10)
 
 
+SHAPES = {
+    "cifar10": (3, 32, 32),
+    "cifar10/shuffled": (3, 32, 32),
+    "cifar10/grey": (1, 32, 32),
+    "cifar10/28x28": (3, 28, 28),
+    "cifar10/grey-28x28": (1, 28, 28),
+    "mnist": (1, 28, 28),
+    "mnist/moved": (1, 28, 28),
+    "mnist/noise": (3, 28, 28),
+    "mnist/moved-noise": (3, 28, 28),
+}
+
+
 @pytest.mark.parametrize("name", recipes.RECIPES)
 def test_every_recipe_can_be_built(name):
     recipe = recipes.RECIPES[name]
-    shape = (1, 28, 28) if recipe.data == "mnist" else (3, 32, 32)
+    shape = SHAPES[recipe.data]
     assert models.build(recipe, shape)(torch.zeros(2, *shape)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", ["small-add", "small-no-skip"])
+def test_without_the_concatenation_a_greater_width_keeps_the_number_of_parameters(name):
+    one, other = (models.parameters(models.build(recipes.RECIPES[n], (3, 32, 32))) for n in (name, "small"))
+    assert one == pytest.approx(other, rel=0.03)
 
 
 def graph(**options):
@@ -123,6 +152,20 @@ def test_the_skip_is_added_or_left_out():
     steps = graph(merge="none")
     assert steps["conv4"] == ["conv3_relu"]
     assert "skip" not in steps
+
+
+@pytest.mark.parametrize("merge", ["concat", "add", "none"])
+@pytest.mark.parametrize(("activation", "kind"), [("tanh", nn.Tanh), ("sigmoid", nn.Sigmoid)])
+def test_another_activation_takes_the_place_of_every_relu(activation, kind, merge):
+    usual, changed = SkipCNN(width=4, merge=merge), SkipCNN(width=4, merge=merge, activation=activation)
+    before, after = (
+        {name: type(module) for name, module in model.named_modules()} for model in (usual, changed)
+    )
+    assert list(before.values()).count(nn.ReLU) == (5 if merge == "none" else 6)
+    assert after == {name: kind if was is nn.ReLU else was for name, was in before.items()}
+    assert models.parameters(changed) == models.parameters(usual)
+    relus = fx.symbolic_trace(changed)
+    assert not [node for node in relus.graph.nodes if "relu" in str(node.target) and node.op != "call_module"]
 
 
 def test_the_skip_reaches_the_size_of_what_it_meets():

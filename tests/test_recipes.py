@@ -58,10 +58,12 @@ def test_the_paper_recipe_is_the_papers():
         ("small-no-norm-rate-0.005", "small", {"options"}),
         ("small-sgd-0.01", "small-adam-0.01", {"optimizer"}),
         ("depth-50-skip-norm", "depth-50-norm", {"options"}),
+        ("depth-50-plain", "depth-6-plain", {"options"}),
         ("grid-rate-0.01-decay-0.003", "paper", {"options", "epochs", "decay_every"}),
         ("grid-batch-128", "grid-rate-0.01-decay-0.003", {"batch_size"}),
         ("grid-adamw-decay-0.003", "grid-rate-0.01-decay-0.003", {"optimizer"}),
-        ("family-vgg", "family-resnet", {"model", "options"}),
+        ("family-vgg", "family-resnet", {"model"}),
+        ("family-factorised", "family-googlenet", {"options"}),
     ],
 )
 def test_a_variation_changes_one_thing(name, base, fields):
@@ -134,11 +136,22 @@ def test_recipes_are_found_by_the_name_they_bear():
 def test_the_quick_form_needs_no_file_and_few_epochs(name):
     recipe = RECIPES[name]
     quick = recipe.quick()
-    assert quick.epochs == 4
+    assert quick.epochs == {2: 1, 4: 2, 8: 4, 70: 4}[recipe.epochs]
     assert data.load(quick.data).source == "generator"
     assert quick.data.partition("/")[2] == recipe.data.partition("/")[2]
     kept = set(recipe.as_dict()) - {"name", "data", "epochs", "decay_every"}
     assert all(getattr(quick, field) == getattr(recipe, field) for field in kept)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "quick"), [(1, 1), (2, 1), (3, 1), (4, 2), (7, 3), (8, 4), (9, 4), (70, 4)]
+)
+def test_the_quick_form_takes_half_the_epochs_and_at_most_four(epochs, quick):
+    recipe = RECIPES["paper"].but(epochs=epochs).quick()
+    assert recipe.epochs == quick
+    rates = [recipe.rate_at(epoch) for epoch in range(quick)]
+    dropped = [0.001] if quick > 1 else []
+    assert rates == pytest.approx([0.01] * (quick - len(dropped)) + dropped)
 
 
 def test_a_recipe_survives_json():

@@ -3,10 +3,13 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import fakes
 import pytest
 import torch
+from filelock import FileLock
+from scipy import stats
 
 from cifar_lib import CourseError, data, evaluate, recipes, runs
 
@@ -87,11 +90,60 @@ def test_a_recording_that_was_killed_goes_on(recorded_folder, tiny, monkeypatch)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(runs, "_as_run", interrupted)
         runs.record(tiny, 0, progress=False)
-    assert fakes.snapshot(recorded_folder) == {}
+    # The empty lock file is no harm: nobody holds it. It goes when the record is written.
+    assert fakes.snapshot(recorded_folder) == {recorded_folder / "tiny-seed0.lock": b""}
     with monkeypatch.context() as patch:
         patch.setattr("cifar_lib.train.train_epoch", lambda *_: pytest.fail("it trained"))
-        again = runs.load_record(runs.record(tiny, 0, progress=False))
+        again = runs.load_record(runs.record(tiny, 0, progress=False, wait=False))
     assert again.result == expected.result
+    assert [path.name for path in recorded_folder.iterdir()] == ["tiny-seed0.json"]
+
+
+def test_a_run_that_another_process_is_at_is_left_to_it(recorded_folder, tiny, no_training):
+    with FileLock(recorded_folder / "tiny-seed0.lock"):
+        assert runs.record(tiny, 0, progress=False, wait=False) is None
+    assert not runs.record_file("tiny", 0).exists()
+
+
+def test_a_run_that_another_process_finished_meanwhile_is_not_trained_again(
+    recorded, recorded_folder, tiny, no_training, monkeypatch
+):
+    """The record appears between the first look and the lock."""
+    content = recorded.read_bytes()
+    recorded.unlink()
+
+    class SlowLock(FileLock):
+        def acquire(self, *arguments, **options):
+            recorded.write_bytes(content)
+            return super().acquire(*arguments, **options)
+
+    monkeypatch.setattr(runs, "FileLock", SlowLock)
+    assert runs.record(tiny, 0, progress=False) == recorded
+    assert recorded.read_bytes() == content
+    assert not list(recorded_folder.glob("*.lock"))
+
+
+def test_a_checkpoint_that_a_recording_into_another_folder_removed_is_no_harm(
+    recorded_folder, tiny, cache, monkeypatch
+):
+    as_run = runs._as_run
+
+    def meanwhile(*arguments):
+        (checkpoint,) = (cache / "checkpoints").iterdir()
+        checkpoint.unlink()
+        return as_run(*arguments)
+
+    monkeypatch.setattr(runs, "_as_run", meanwhile)
+    assert runs.load_record(runs.record(tiny.but(epochs=1), 0, progress=False)).seed == 0
+    assert [path.name for path in recorded_folder.iterdir()] == ["tiny-seed0.json"]
+
+
+def test_a_record_goes_into_the_folder_that_is_named(recorded_folder, tiny, tmp_path, no_training):
+    assert runs.record_file("tiny", 3) == recorded_folder / "tiny-seed3.json"
+    assert runs.record_file("tiny", 3, "there") == Path("there/tiny-seed3.json")
+    assert runs.weights_file("tiny", 3, "there") == Path("there/tiny-seed3.safetensors")
+    with pytest.raises(CourseError, match="No run of 'tiny' is recorded"):
+        runs.recorded("tiny", tmp_path)
 
 
 def interrupted(*arguments):
@@ -142,6 +194,7 @@ CHANGES = {
     "decay_factor": 0.2,
     "flip": False,
     "crop": 1,
+    "loss": "squared-error",
 }
 
 
@@ -209,6 +262,25 @@ def test_runs_are_one_a_seed(tiny, recorded_folder):
     assert several[0].history != several[1].history
 
 
+def test_several_runs_print_one_line(recorded, recorded_folder, tiny, capsys, monkeypatch):
+    content = json.loads(recorded.read_text())
+    content["result"]["test_accuracy"], content["seconds"] = 0.25, 10
+    recorded.write_text(json.dumps(content))
+    content["result"]["test_accuracy"], content["seconds"], content["seed"] = 0.35, 21, 1
+    runs.record_file("tiny", 1).write_text(json.dumps(content))
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "train", lambda *_, **__: pytest.fail("it trained"))
+        runs.runs(tiny, seeds=(0, 1))
+    device = content["environment"]["device"]
+    expected = f"tiny: test accuracy 30.0 ± 7.1 % (2 seeds) of 100. Replayed: 16 s each on {device}.\n"
+    assert capsys.readouterr().out == expected
+    runs.runs(tiny.but(epochs=1), seeds=(0, 1))
+    out = capsys.readouterr().out
+    assert out.startswith("tiny: test accuracy ")
+    assert out.endswith(f" (2 seeds) of 100. Trained on {device}.\n")
+    assert out.count("\n") == 1
+
+
 def test_recorded_runs_come_by_seed(recorded, recorded_folder, tiny):
     for seed in (10, 2):
         content = json.loads(recorded.read_text()) | {"seed": seed}
@@ -226,6 +298,17 @@ def test_the_quick_profile_takes_the_quick_form(monkeypatch, capsys):
     assert "stands in for cifar10/shuffled" in capsys.readouterr().out
 
 
+def test_the_seeds_that_several_recipes_share(recorded, recorded_folder, tiny, monkeypatch):
+    content = json.loads(recorded.read_text())
+    for name, seed in (("tiny", 10), ("tiny", 2), ("other", 2), ("other", 10), ("other", 3)):
+        changed = content | {"seed": seed, "recipe": tiny.but(name=name).as_dict()}
+        runs.record_file(name, seed).write_text(json.dumps(changed))
+    assert runs.seeds_of("tiny") == [0, 2, 10]
+    assert runs.seeds_of("tiny", "other") == [2, 10]
+    monkeypatch.setenv("CIFAR_PROFILE", "quick")
+    assert runs.seeds_of("tiny", "other") == [0]
+
+
 @pytest.mark.parametrize("name", runs.PROFILES)
 def test_a_chapter_starts_by_naming_its_profile(name, monkeypatch, capsys):
     monkeypatch.setenv("CIFAR_PROFILE", name)
@@ -240,10 +323,30 @@ def test_mean_and_spread():
     assert math.isnan(spread)
 
 
-def test_summarize(tiny):
-    def run(share):
-        return runs.Run(tiny, {}, {}, 0, [], {"test_accuracy": share, "val_top2": 0.9}, {}, 1.0)
+def run(share, top2=0.9):
+    return runs.Run(None, {}, {}, 0, [], {"test_accuracy": share, "val_top2": top2}, {}, 1.0)
 
+
+def test_the_difference_has_welchs_interval():
+    """By his formula: the standard error, and the t quantile at his degrees of freedom."""
+    one, other = [0.71, 0.73, 0.75], [0.70, 0.66]
+    squares = [0.02**2 / 3, 2 * 0.02**2 / 2]  # variance of each mean: 0.0004 / 3, 0.0008 / 2
+    freedom = sum(squares) ** 2 / (squares[0] ** 2 / 2 + squares[1] ** 2 / 1)
+    half = stats.t.ppf(0.975, freedom) * math.sqrt(sum(squares))
+    found = runs.difference([run(share) for share in one], [run(share) for share in other])
+    assert found == pytest.approx((0.05, 0.05 - half, 0.05 + half))
+    assert all(type(number) is float for number in found)
+    back = runs.difference([run(share) for share in other], [run(share) for share in one])
+    assert back == pytest.approx((-0.05, -0.05 - half, -0.05 + half))
+
+
+def test_the_difference_of_another_result():
+    found = runs.difference([run(0.1, 0.8), run(0.3, 0.9)], [run(0.2, 0.7), run(0.9, 0.6)], "val_top2")
+    assert found[0] == pytest.approx(0.2)
+    assert found[1] < 0.2 < found[2]
+
+
+def test_summarize():
     assert runs.summarize([run(0.713), run(0.719), run(0.725)]) == "71.9 ± 0.6 % (3 seeds)"
     assert runs.summarize([run(0.713)]) == "71.3 % (1 seed)"
     assert runs.summarize([run(0.1), run(0.2)], "val_top2") == "90.0 ± 0.0 % (2 seeds)"

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cifar_lib import CourseError, data, device, models, recipes, train
+from cifar_lib import CourseError, data, device, evaluate, models, recipes, train
 from cifar_lib.train import make_optimizer, train_epoch
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -227,6 +227,38 @@ def test_the_loop_never_waits_for_a_number_within_an_epoch(tiny, toy_images, mon
     monkeypatch.setattr(torch.Tensor, "item", lambda tensor: asked.append(tensor) or item(tensor))
     train_epoch(tiny, model, optimizer, toy_images.train, 0, 1)
     assert len(asked) == 1
+
+
+LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 3.0]])
+LABELS = torch.tensor([0, 2])
+
+
+def test_the_usual_training_loss_is_torchs_cross_entropy(tiny):
+    rows = [-math.log(math.exp(2) / (math.exp(2) + math.exp(-1) + math.exp(0.5)))]
+    rows.append(-math.log(math.exp(3) / (1 + 1 + math.exp(3))))
+    found = train.training_loss(tiny, LOGITS, LABELS)
+    assert found.item() == pytest.approx(sum(rows) / 2, rel=1e-6)
+    assert torch.equal(found, F.cross_entropy(LOGITS, LABELS))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_squared_error_is_the_distance_from_the_one_hot_label(dtype, tiny):
+    rows = [(2 - 1) ** 2 + (-1) ** 2 + 0.5**2, 0 + 0 + (3 - 1) ** 2]
+    found = train.training_loss(tiny.but(loss="squared-error"), LOGITS.to(dtype), LABELS)
+    assert found.item() == sum(rows) / 2
+    assert found.dtype == torch.float32
+
+
+def test_training_makes_the_squared_error_smaller(tiny, toy_images):
+    recipe = tiny.but(loss="squared-error")
+    trained = train.train(recipe, toy_images)
+    losses = [entry["train_loss"] for entry in trained.history]
+    assert losses[-1] < losses[0]
+    outputs = trained.model(data.normalize(toy_images.train.pixels))
+    assert train.training_loss(recipe, outputs, toy_images.train.labels) < losses[0]
+    validation = data.split(toy_images.train)[1]
+    outputs = evaluate.logits(trained.model, validation.pixels)  # cross entropy, as for every run
+    assert trained.history[-1]["val_loss"] == pytest.approx(evaluate.loss(outputs, validation.labels))
 
 
 @CUDA
