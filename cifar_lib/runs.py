@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import statistics
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -303,7 +304,9 @@ def difference(first, second, name="test_accuracy"):
         (difference of the means, low, high), in the result's own unit.
     """
     one, other = ([run.result[name] for run in several] for several in (first, second))
-    interval = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # equal values have no spread, one has none either
+        interval = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
     return statistics.fmean(one) - statistics.fmean(other), float(interval.low), float(interval.high)
 
 
