@@ -25,14 +25,14 @@ FEWER_SEEDS = {"paper": (0, 1), "paper-constant-rate": (0, 1)}  # the page on pr
 WEIGHTS = ("mlp", "study", "study-pool", "paper", "paper-constant-rate", "small", "small-no-norm-rate-0.005")
 
 
-def load_execute():
-    spec = importlib.util.spec_from_file_location("execute", REPOSITORY / "notebooks" / "execute.py")
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-execute = load_execute()
+execute = load(REPOSITORY / "notebooks" / "execute.py")
 
 
 def texts():
@@ -178,6 +178,12 @@ def test_a_deleted_record_is_named(recorded_folder):
     expected = ["recorded/paper-seed1.json is missing: python -m cifar_lib record paper --seeds 1"]
     assert missing_records(recipes.RECIPES) == missing_records(named_recipes()) == expected
     assert missing_weights() == ["recorded/mlp-seed0.safetensors is missing: git restore cifar_lib/recorded"]
+
+
+def test_the_computing_plan_has_one_row_for_each_recipe():
+    plan = load(REPOSITORY / "book" / "_ext" / "course.py").assign(recipes.RECIPES)
+    assert sorted(name for _, names in plan for name in names) == sorted(recipes.RECIPES)
+    assert all(names for _, names in plan), "a row of book/computing-plan.csv fits no recipe"
 
 
 def test_recipes_are_found_by_the_strings_of_the_code():

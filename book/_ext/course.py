@@ -15,7 +15,10 @@ PLAN = Path(__file__).parent.parent / "computing-plan.csv"
 
 
 def every_run():
-    return [runs.load_record(path) for path in sorted(runs.RECORDED.glob("*.json"))]
+    """Every recorded run, in the order of the recipes."""
+    names = {path.stem.rpartition("-seed")[0] for path in runs.RECORDED.glob("*.json")}
+    order = [*recipes.RECIPES, *sorted(names - set(recipes.RECIPES))]
+    return [run for name in order if name in names for run in runs.recorded(name)]
 
 
 class Table(SphinxDirective):
@@ -24,6 +27,8 @@ class Table(SphinxDirective):
     def run(self):
         node = nodes.Element()
         self.state.nested_parse(StringList(self.lines(), source=type(self).__name__), 0, node)
+        for table in node.findall(nodes.table):
+            table["classes"].append(self.name)
         return node.children
 
 
@@ -33,7 +38,7 @@ class RecordedRuns(Table):
     def lines(self):
         every = every_run()
         lines = [
-            "| recipe | data | seeds | epochs | parameters | test accuracy | validation accuracy | seconds |",
+            "| recipe | data | seeds | epochs | parameters | test | validation | seconds |",
             "|---|---|---|---:|---:|---|---|---:|",
         ]
         for name, group in groupby(every, key=lambda run: run.recipe.name):
