@@ -18,21 +18,24 @@ class LeNet5(nn.Module):
     trained scale, tanh is not stretched, and the last layer is linear (radial basis functions there).
     """
 
+    activation, pool = nn.Tanh, nn.AvgPool2d
+
     def __init__(self, shape=(3, 32, 32), classes=10):
         super().__init__()
+        activation, pool = self.activation, self.pool
         side = ((shape[1] - 4) // 2 - 4) // 2
         self.layers = nn.Sequential(
             nn.Conv2d(shape[0], 6, 5),
-            nn.Tanh(),
-            nn.AvgPool2d(2),
+            activation(),
+            pool(2),
             nn.Conv2d(6, 16, 5),
-            nn.Tanh(),
-            nn.AvgPool2d(2),
+            activation(),
+            pool(2),
             nn.Flatten(),
             nn.Linear(16 * side * side, 120),
-            nn.Tanh(),
+            activation(),
             nn.Linear(120, 84),
-            nn.Tanh(),
+            activation(),
             nn.Linear(84, classes),
         )
 
@@ -40,29 +43,10 @@ class LeNet5(nn.Module):
         return self.layers(x)
 
 
-class BeginnerNet(nn.Module):
+class BeginnerNet(LeNet5):
     """The network of PyTorch's tutorial "Training a classifier": LeNet-5 with ReLU and max pooling."""
 
-    def __init__(self, shape=(3, 32, 32), classes=10):
-        super().__init__()
-        side = ((shape[1] - 4) // 2 - 4) // 2
-        self.layers = nn.Sequential(
-            nn.Conv2d(shape[0], 6, 5),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(6, 16, 5),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Flatten(),
-            nn.Linear(16 * side * side, 120),
-            nn.ReLU(),
-            nn.Linear(120, 84),
-            nn.ReLU(),
-            nn.Linear(84, classes),
-        )
-
-    def forward(self, x):
-        return self.layers(x)
+    activation, pool = nn.ReLU, nn.MaxPool2d
 
 
 class AlexNet(nn.Module):

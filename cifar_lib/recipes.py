@@ -148,12 +148,9 @@ def _family(name, model, **options):
     return _SMALL.but(name=f"family-{name}", model=model, options=options, rate=0.002)
 
 
-def _by_name(*recipes):
-    return {recipe.name: recipe for recipe in recipes}
-
-
-RECIPES = (
-    _by_name(
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
         _PAPER,
         _PAPER.but(name="paper-constant-rate", schedule="constant"),
         _MLP,
@@ -180,27 +177,19 @@ RECIPES = (
         _small("tanh", activation="tanh"),
         _small("sigmoid", activation="sigmoid"),
         _SMALL.but(name="small-squared-error", loss="squared-error"),
-    )
-    | _by_name(*(_SMALL.but(name=f"small-rate-{rate:g}", rate=rate) for rate in (0.001, 0.02)))
-    | _by_name(
-        *(_small(f"no-norm-rate-{rate:g}", batch_norm=False).but(rate=rate) for rate in (0.001, 0.005, 0.02))
-    )
-    | _by_name(
+        *(_SMALL.but(name=f"small-rate-{rate:g}", rate=rate) for rate in (0.001, 0.02)),
+        *(_small(f"no-norm-rate-{rate:g}", batch_norm=False).but(rate=rate) for rate in (0.001, 0.005, 0.02)),
         *(
             _SMALL.but(name=f"small-{kind}-{rate:g}", optimizer=kind, rate=rate, schedule="constant")
             for kind, rates in (("adam", (0.001, 0.003, 0.01)), ("sgd", (0.01, 0.03, 0.1)))
             for rate in rates
-        )
-    )
-    | _by_name(
+        ),
         *(
             _depth(depth, skip, norm)
             for depth in (6, 20, 50)
             for skip in (False, True)
             for norm in (False, True)
-        )
-    )
-    | _by_name(
+        ),
         *(
             _grid(f"rate-{rate:g}-decay-{decay:g}", rate=rate, weight_decay=decay)
             for rate in (0.003, 0.01, 0.03)
@@ -208,8 +197,6 @@ RECIPES = (
         ),
         *(_grid(f"batch-{size}", batch_size=size) for size in (128, 256)),
         *(_grid(f"adamw-decay-{decay:g}", optimizer="adamw", weight_decay=decay) for decay in (0.003, 0.03)),
-    )
-    | _by_name(
         _family("mlp", "mlp", hidden=[128]),
         _family("lenet-5", "lenet-5"),
         _family("beginner", "beginner"),
@@ -220,4 +207,4 @@ RECIPES = (
         _family("resnet", "resnet"),
         _family("paper", "skip-cnn", width=16),
     )
-)
+}

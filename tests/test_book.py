@@ -21,7 +21,6 @@ PERCENT = re.compile(r"\d[\d,.]*\s?%(?!\s*<!--)")
 
 
 SEEDS = (0, 1, 2)
-FEWER_SEEDS = {"paper": (0, 1), "paper-constant-rate": (0, 1)}  # the page on provenance says so
 WEIGHTS = ("mlp", "study", "study-pool", "paper", "paper-constant-rate", "small", "small-no-norm-rate-0.005")
 
 
@@ -136,7 +135,7 @@ def missing_records(names):
     return [
         f"recorded/{file.name} is missing: python -m cifar_lib record {name} --seeds {seed}"
         for name in sorted(names)
-        for seed in FEWER_SEEDS.get(name, SEEDS)
+        for seed in SEEDS
         if not (file := runs.record_file(name, seed)).exists()
     ]
 
@@ -146,7 +145,7 @@ def missing_weights():
     return [
         f"recorded/{file.name} is missing: git restore cifar_lib/recorded"
         for name in WEIGHTS
-        for seed in FEWER_SEEDS.get(name, SEEDS)
+        for seed in SEEDS
         if not (file := runs.weights_file(name, seed)).exists()
     ]
 
