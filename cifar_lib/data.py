@@ -114,7 +114,7 @@ def normalize(pixels):
     return (pixels.float() / 255 - 0.5) / 0.25
 
 
-def batches(images, size, *, seed, epoch, flip=False, crop=0):
+def batches(images, size, *, seed, epoch, flip=False, crop=0, side=None):
     """One epoch of shuffled (inputs, labels): float32 [B, C, H, W] channels-last, int64 [B].
 
     Order and augmentation depend on `seed` and `epoch` alone, so a training that stopped goes
@@ -122,26 +122,39 @@ def batches(images, size, *, seed, epoch, flip=False, crop=0):
 
     Args:
         images: uint8 images, already on the device that trains.
-        flip: mirror each image left to right with probability one half.
+        flip: mirror each image left to right in every second epoch; chance decides in which it
+            begins. So two epochs show each image both ways, which a coin an epoch would not
+            (Jordan 2024, section 3.6).
         crop: shift each image by up to this many pixels each way; zeros come in at the border.
+        side: shrink the images to this height and width, by averaging.
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    order = torch.randperm(len(images), generator=generator).to(images.labels.device)
+    order = torch.randperm(len(images), generator=generator)
+    draws = torch.Generator().manual_seed(seed)
+    mirrored = (torch.rand(len(images), generator=draws) < 0.5) ^ bool(epoch % 2) if flip else None
     for start in range(0, len(images) - size + 1, size):
-        batch = images[order[start : start + size]]
+        index = order[start : start + size]
+        batch = images[index.to(images.labels.device)]
         pixels = batch.pixels
         if flip or crop:
-            pixels = augment(pixels, generator, flip=flip, crop=crop)
-        yield normalize(pixels).contiguous(memory_format=torch.channels_last), batch.labels
+            pixels = augment(pixels, generator, mirrored=mirrored[index] if flip else None, crop=crop)
+        inputs = normalize(pixels).contiguous(memory_format=torch.channels_last)
+        if side not in (None, inputs.shape[-1]):
+            inputs = F.interpolate(inputs, size=side, mode="bilinear", antialias=True, align_corners=False)
+        yield inputs, batch.labels
 
 
-def augment(pixels, generator, *, flip=True, crop=4):
-    """Flip and shift each image by its own random draw; uint8 [N, C, H, W] in and out."""
+def augment(pixels, generator, *, mirrored=None, crop=4):
+    """Shift each image by its own random draw, and mirror some; uint8 [N, C, H, W] in and out.
+
+    Args:
+        mirrored: bool [N] on the CPU, the images to mirror; None for no image.
+        crop: the largest shift in pixels; zeros come in.
+    """
     n, _, height, width = pixels.shape
     rows = torch.arange(height).expand(n, -1)
     columns = torch.arange(width).expand(n, -1)
-    if flip:
-        mirrored = torch.rand(n, generator=generator) < 0.5
+    if mirrored is not None:
         columns = torch.where(mirrored[:, None], columns.flip(1), columns)
     if crop:
         offsets = torch.randint(0, 2 * crop + 1, (2, n, 1), generator=generator)
@@ -189,7 +202,7 @@ def resize(images, side=28):
 def move(images, reach=6, seed=0):
     """Each image moved by its own draw of up to `reach` pixels each way; black comes in."""
     generator = torch.Generator().manual_seed(seed)
-    return Images(augment(images.pixels, generator, flip=False, crop=reach), images.labels)
+    return Images(augment(images.pixels, generator, crop=reach), images.labels)
 
 
 def colour_noise(images, seed=0):

@@ -11,14 +11,16 @@ BATCH = 250  # larger ones overflow the CPU cache and are slower
 
 
 @torch.no_grad()
-def logits(model, pixels):
+def logits(model, pixels, views=1):
     """Outputs of `model` in evaluation mode, always in float32.
 
     Args:
         pixels: uint8 [N, C, H, W], on any device.
+        views: 1 looks at each image once; 2 adds its mirror image; 6 adds both of them moved by one
+            pixel up and left, and down and right. The moved ones weigh half as much.
 
     Returns:
-        float32 [N, classes] on the CPU.
+        float32 [N, classes] on the CPU, the mean over the views.
     """
     device = next(model.parameters()).device
     training = model.training
@@ -26,9 +28,25 @@ def logits(model, pixels):
     parts = []
     for part in pixels.split(BATCH):
         inputs = normalize(part.to(device)).contiguous(memory_format=torch.channels_last)
-        parts.append(model(inputs).float().cpu())
+        parts.append(sum(weight * model(view).float() for weight, view in seen(inputs, views)).cpu())
     model.train(training)
     return torch.cat(parts)
+
+
+def seen(inputs, views):
+    """The weights and views that are averaged for one image, the weights adding up to one."""
+    if views == 1:
+        return [(1, inputs)]
+    if views == 2:
+        return [(0.5, inputs), (0.5, inputs.flip(3))]
+    height, width = inputs.shape[2:]
+    framed = F.pad(inputs, (1,) * 4, mode="reflect")
+    moved = [framed[..., :height, :width], framed[..., 2:, 2:]]
+    return [
+        (share / 2, view)
+        for share, image in zip((0.5, 0.25, 0.25), (inputs, *moved), strict=True)
+        for view in (image, image.flip(3))
+    ]
 
 
 def top_k(logits, labels, k):

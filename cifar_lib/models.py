@@ -7,6 +7,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from . import CourseError, family
+from .fast import FastCNN
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
@@ -143,6 +144,7 @@ MODELS = {
     "vgg": family.VGG,
     "googlenet": family.GoogLeNet,
     "resnet": family.ResNet,
+    "fast-cnn": FastCNN,
 }
 
 

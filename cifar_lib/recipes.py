@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from . import CourseError
 
-OPTIMIZERS = ("adam", "adamw", "sgd")
-SCHEDULES = ("constant", "step", "cosine", "one-cycle")
+OPTIMIZERS = ("adam", "adamw", "sgd", "muon")
+SCHEDULES = ("constant", "step", "cosine", "one-cycle", "linear")
 LOSSES = ("cross-entropy", "squared-error")
 QUICK_EPOCHS = 4
 QUICK_DATA = {"cifar10": "toy", "mnist": "digits"}
@@ -22,11 +22,17 @@ class Recipe:
     Args:
         data: a name for `data.load`.
         model, options: a name of `models.MODELS` and the arguments of its class.
-        rate: learning rate at the start ("constant", "step", "cosine") or at the peak ("one-cycle").
-        weight_decay: coupled with the rate's gradient in "adam" and "sgd", decoupled in "adamw".
+        rate: learning rate at the start, or at the peak ("one-cycle").
+        weight_decay: coupled with the gradient in "adam" and "sgd", decoupled in "adamw" and "muon".
         schedule: "step" multiplies the rate by `decay_factor` every `decay_every` epochs.
         flip, crop: augmentation, see `data.batches`.
         loss: what training makes smaller, see `train.training_loss`.
+        label_smoothing: this share of each label is spread over all classes (cross entropy only).
+        sides: image sizes by progress, as [[0, 24], [0.7, 32]]: side 24 first, 32 after 70 % of the
+            epochs; empty for the images' own size.
+        views: how many views of each image the final evaluation averages: 1, 2 or 6, see
+            `evaluate.logits`.
+        holdout: train on 90 % of the training images and validate on the rest; without it train on all.
     """
 
     name: str
@@ -44,9 +50,13 @@ class Recipe:
     flip: bool = False
     crop: int = 0
     loss: str = "cross-entropy"
+    label_smoothing: float = 0.0
+    sides: list = field(default_factory=list)
+    views: int = 1
+    holdout: bool = True
 
     def __post_init__(self):
-        for name in ("name", "data", "model", "options", "flip"):
+        for name in ("name", "data", "model", "options", "flip", "sides", "holdout"):
             value, kind = getattr(self, name), self.__dataclass_fields__[name].type
             if not isinstance(value, kind):
                 raise CourseError(f"{name} is of type {kind.__name__}, not {value!r}.")
@@ -54,7 +64,7 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise CourseError(f"{name} is a whole number of at least {least}, not {value!r}.")
-        for name in ("rate", "weight_decay", "decay_factor"):
+        for name in ("rate", "weight_decay", "decay_factor", "label_smoothing"):
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not math.isfinite(value) or value < 0:
@@ -62,6 +72,12 @@ class Recipe:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("loss", LOSSES)):
             if getattr(self, name) not in known:
                 raise CourseError(f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}.")
+        if self.views not in (1, 2, 6):
+            raise CourseError(f"views is 1, 2 or 6, not {self.views!r}.")
+        if self.label_smoothing > 1:
+            raise CourseError(f"label_smoothing is at most 1, not {self.label_smoothing!r}.")
+        if not _are_sides(self.sides):
+            raise CourseError(f"sides are written [[0, 24], [0.7, 32]], not {self.sides!r}.")
 
     def but(self, **changes):
         """The same recipe with some fields changed.
@@ -89,16 +105,24 @@ class Recipe:
         """The learning rate at a moment counted in epochs from 0, fractions included.
 
         "step" is the paper's; "cosine" is Loshchilov and Hutter (2017), equation 5, without
-        restarts; "one-cycle" climbs in a straight line for a quarter of the time, then falls to 0.
+        restarts; "one-cycle" climbs in a straight line for a quarter of the time, then falls to 0;
+        "linear" falls to 0 in a straight line.
         """
         done = epoch / self.epochs
         if self.schedule == "step":
             return self.rate * self.decay_factor ** (int(epoch) // self.decay_every)
         if self.schedule == "cosine":
             return self.rate * (1 + math.cos(math.pi * done)) / 2
+        if self.schedule == "linear":
+            return self.rate * (1 - done)
         if self.schedule == "one-cycle":
             return self.rate * min(done / WARM_UP_SHARE, (1 - done) / (1 - WARM_UP_SHARE))
         return self.rate
+
+    def side_at(self, epoch):
+        """The side of the images at the epoch of that number, counted from 0; None for their own."""
+        sides = [side for start, side in self.sides if start * self.epochs <= epoch]
+        return sides[-1] if sides else None
 
     def as_dict(self):
         return dataclasses.asdict(self)
@@ -115,6 +139,19 @@ def get(name):
     if name.removesuffix("-quick") in RECIPES:
         return RECIPES[name.removesuffix("-quick")].quick()
     raise CourseError(f"There is no recipe {name!r}{_nearest(name, RECIPES)}: see recipes.RECIPES.")
+
+
+def _are_sides(steps):
+    """Whether these are pairs of a share, rising from 0 and below 1, and a whole number of pixels."""
+    if not all(isinstance(step, list) and len(step) == 2 for step in steps):
+        return False
+    starts, sides = [start for start, _ in steps], [side for _, side in steps]
+    return (
+        all(isinstance(start, int | float) and 0 <= start < 1 for start in starts)
+        and all(isinstance(side, int) and side > 0 for side in sides)
+        and starts == sorted(set(starts))
+        and starts[:1] in ([], [0])
+    )
 
 
 def _nearest(name, known):

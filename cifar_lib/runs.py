@@ -40,7 +40,7 @@ PARTS = {
 
 def _code_version():
     """The package's version and a hash of the modules that decide a training's numbers."""
-    names = ("data", "device", "evaluate", "family", "models", "recipes", "train")
+    names = ("data", "device", "evaluate", "family", "fast", "models", "optim", "recipes", "train")
     content = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in names)
     return f"{__version__}+{hashlib.sha256(content).hexdigest()[:8]}"
 
@@ -350,8 +350,7 @@ def _matching_record(recipe, dataset, seed):
 def _as_run(recipe, dataset, seed, trained, device):
     shape = tuple(dataset.train.pixels.shape[1:])
     training, validation = data.split(dataset.train)
-    val = evaluate.logits(trained.model, validation.pixels)
-    test = evaluate.logits(trained.model, dataset.test.pixels)
+    held = {"val": validation} if recipe.holdout else {}
     return Run(
         recipe=recipe,
         model={
@@ -363,19 +362,13 @@ def _as_run(recipe, dataset, seed, trained, device):
         data={
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,
-            "n_train": len(training),
-            "n_val": len(validation),
+            "n_train": len(training if recipe.holdout else dataset.train),
+            "n_val": len(validation) if recipe.holdout else 0,
             "n_test": len(dataset.test),
         },
         seed=seed,
         history=trained.history,
-        result={
-            "val_accuracy": evaluate.accuracy(val, validation.labels),
-            "val_top2": evaluate.top_k(val, validation.labels, 2),
-            "test_accuracy": evaluate.accuracy(test, dataset.test.labels),
-            "test_top2": evaluate.top_k(test, dataset.test.labels, 2),
-            "test_loss": evaluate.loss(test, dataset.test.labels),
-        },
+        result=_results(trained.model, held | {"test": dataset.test}, recipe.views),
         environment={
             "device": devices.describe(device),
             "torch": torch.__version__,
@@ -385,3 +378,17 @@ def _as_run(recipe, dataset, seed, trained, device):
         seconds=round(trained.seconds, 1),
         _network=trained.model.cpu(),
     )
+
+
+def _results(model, parts, views):
+    """The figures of a finished training, as they are kept; with more views, those too."""
+    result = {}
+    for part, images in parts.items():
+        outputs = evaluate.logits(model, images.pixels)
+        result[f"{part}_accuracy"] = evaluate.accuracy(outputs, images.labels)
+        result[f"{part}_top2"] = evaluate.top_k(outputs, images.labels, 2)
+        if views > 1:
+            outputs_views = evaluate.logits(model, images.pixels, views)
+            result[f"{part}_accuracy_views"] = evaluate.accuracy(outputs_views, images.labels)
+    result["test_loss"] = evaluate.loss(outputs, images.labels)  # the last part
+    return result

@@ -14,8 +14,12 @@ from tqdm.auto import tqdm
 
 from . import CourseError, evaluate, models
 from . import device as devices
-from .data import batches, split
+from .data import batches, normalize, split
 from .files import written_aside
+from .optim import Muon
+
+PREPARE_IMAGES = 5_000  # enough to see the covariance of patches
+MUON_SCALES = {2: 11, 1: 220}  # rates of matrices and of biases, as multiples of the filters' rate
 
 
 @dataclass
@@ -30,6 +34,8 @@ class Trained:
 def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=False):
     """Train a recipe's network on 90 % of the training images, watching the other 10 %.
 
+    A recipe without a holdout trains on all of them and watches none.
+
     Args:
         recipe: a `recipes.Recipe`.
         dataset: a `data.Dataset`.
@@ -40,7 +46,8 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
 
     Returns:
         `Trained`; each history entry has epoch (from 1), rate, train_loss (mean over the epoch's
-        batches), val_loss, val_accuracy (0 to 1), seconds (training and validation).
+        batches), val_loss, val_accuracy (0 to 1; both None without a holdout), seconds (training and
+        validation), training_seconds.
 
     Raises:
         CourseError: the loss is no longer finite, or the checkpoint belongs to another run.
@@ -50,12 +57,15 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
     device = devices.pick(device)
     if device.type == "cpu":
         devices.tune_cpu()
-    training, validation = (part.to(device) for part in split(dataset.train))
+    parts = split(dataset.train) if recipe.holdout else (dataset.train, dataset.train[:0])
+    training, validation = (part.to(device) for part in parts)
     if len(training) < recipe.batch_size:
         raise CourseError(f"A batch of {recipe.batch_size} is more than the {len(training)} images.")
 
     torch.manual_seed(seed)
     model = models.build(recipe, tuple(training.pixels.shape[1:]))
+    if hasattr(model, "prepare"):
+        model.prepare(normalize(training.pixels[:PREPARE_IMAGES].cpu()))
     model = model.to(device=device, memory_format=torch.channels_last)
     optimizer = make_optimizer(recipe, model)
     state = Trained(model)
@@ -68,25 +78,32 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
         start = time.perf_counter()
         torch.manual_seed(seed * 1_000_003 + epoch)
         train_loss = train_epoch(recipe, model, optimizer, training, seed, epoch)
-        outputs = evaluate.logits(model, validation.pixels)
-        labels = validation.labels.cpu()
+        trained = time.perf_counter()
+        watched = watch(model, validation)
         seconds = time.perf_counter() - start
         state.history.append(
-            {
-                "epoch": epoch,
-                "rate": recipe.rate_at(epoch - 1),
-                "train_loss": train_loss,
-                "val_loss": evaluate.loss(outputs, labels),
-                "val_accuracy": evaluate.accuracy(outputs, labels),
-                "seconds": round(seconds, 3),
-            }
+            {"epoch": epoch, "rate": recipe.rate_at(epoch - 1), "train_loss": train_loss}
+            | watched
+            | {"seconds": round(seconds, 3), "training_seconds": round(trained - start, 3)}
         )
         state.seconds += seconds
-        bar.set_postfix(loss=f"{train_loss:.3f}", accuracy=f"{state.history[-1]['val_accuracy']:.1%}")
+        shown = f"{watched['val_accuracy']:.1%}" if len(validation) else "not watched"
+        bar.set_postfix(loss=f"{train_loss:.3f}", accuracy=shown)
         if checkpoint is not None:
             save_checkpoint(checkpoint, recipe, dataset, seed, state, optimizer)
     model.eval()
     return state
+
+
+def watch(model, images):
+    """Loss and accuracy on the held-out images, or None for both where there are none."""
+    if not len(images):
+        return {"val_loss": None, "val_accuracy": None}
+    outputs, labels = evaluate.logits(model, images.pixels), images.labels.cpu()
+    return {
+        "val_loss": evaluate.loss(outputs, labels),
+        "val_accuracy": evaluate.accuracy(outputs, labels),
+    }
 
 
 def train_epoch(recipe, model, optimizer, images, seed, epoch):
@@ -100,7 +117,8 @@ def train_epoch(recipe, model, optimizer, images, seed, epoch):
     steps = len(images) // recipe.batch_size
     total = torch.zeros((), device=device)
     model.train()
-    stream = batches(images, recipe.batch_size, seed=seed, epoch=epoch, flip=recipe.flip, crop=recipe.crop)
+    changes = {"flip": recipe.flip, "crop": recipe.crop, "side": recipe.side_at(epoch - 1)}
+    stream = batches(images, recipe.batch_size, seed=seed, epoch=epoch, **changes)
     for step, (inputs, labels) in enumerate(stream):
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate_at(epoch - 1 + step / steps)
@@ -123,17 +141,24 @@ def train_epoch(recipe, model, optimizer, images, seed, epoch):
 def training_loss(recipe, logits, labels):
     """Cross entropy, or the squared distance of the logits from the one-hot label (Hui and Belkin 2021).
 
-    The second is summed over the classes; both are means over the batch.
+    The second is summed over the classes; both are means over the batch. Cross entropy may smooth
+    the labels (Szegedy et al. 2016, section 7).
     """
     if recipe.loss == "squared-error":
         target = F.one_hot(labels, logits.shape[1])
         return (logits.float() - target).square().sum(1).mean()
-    return F.cross_entropy(logits, labels)
+    return F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
 
 
 def make_optimizer(recipe, model):
-    """Adam, AdamW or SGD with momentum 0.9, as the recipe says."""
-    settings = {"lr": recipe.rate, "weight_decay": recipe.weight_decay, "fused": True}
+    """Adam, AdamW, SGD with momentum 0.9, or Muon, as the recipe says."""
+    settings = {"lr": recipe.rate, "weight_decay": recipe.weight_decay}
+    if recipe.optimizer == "muon":
+        trained = [weight for weight in model.parameters() if weight.requires_grad]
+        by_dimensions = {n: [weight for weight in trained if weight.ndim == n] for n in (4, 2, 1)}
+        others = [{"params": by_dimensions[n], "scale": MUON_SCALES[n]} for n in MUON_SCALES]
+        return Muon(by_dimensions[4], [group for group in others if group["params"]], **settings)
+    settings["fused"] = True
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True, **settings)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam

@@ -222,10 +222,11 @@ def test_batches_come_as_channels_last_floats(toy_images):
 @pytest.mark.parametrize(("flip", "crop"), [(True, 0), (False, 3), (True, 4)])
 def test_augment_agrees_with_a_loop_over_images(flip, crop, toy_images):
     pixels = toy_images.train.pixels[:40]
-    changed = data.augment(pixels, torch.Generator().manual_seed(7), flip=flip, crop=crop)
+    mirrored = torch.arange(40) % 3 == 0 if flip else torch.zeros(40, dtype=torch.bool)
+    generator = torch.Generator().manual_seed(7)
+    changed = data.augment(pixels, generator, mirrored=mirrored if flip else None, crop=crop)
 
     draws = torch.Generator().manual_seed(7)
-    mirrored = torch.rand(40, generator=draws) < 0.5 if flip else torch.zeros(40, dtype=torch.bool)
     offsets = (
         torch.randint(0, 2 * crop + 1, (2, 40, 1), generator=draws).flatten(1).T if crop else [(0, 0)] * 40
     )
@@ -236,11 +237,35 @@ def test_augment_agrees_with_a_loop_over_images(flip, crop, toy_images):
         assert torch.equal(result, window.flip(2) if turned else window)
 
 
-def test_augment_draws_for_each_image():
+def test_augment_shifts_each_image_by_its_own_draw():
     image = torch.arange(1, 65, dtype=torch.uint8).view(1, 1, 8, 8).expand(200, -1, -1, -1)
     generator = torch.Generator().manual_seed(0)
-    assert len(data.augment(image, generator, flip=True, crop=0).flatten(1).unique(dim=0)) == 2
-    assert len(data.augment(image, generator, flip=False, crop=1).flatten(1).unique(dim=0)) == 9
+    assert len(data.augment(image, generator, crop=1).flatten(1).unique(dim=0)) == 9
+
+
+def test_each_image_is_mirrored_in_every_second_epoch(toy_images):
+    images = toy_images.train[:100]
+    images = data.Images(images.pixels, torch.arange(100))
+
+    def epoch(number):
+        parts = list(data.batches(images, 50, seed=3, epoch=number, flip=True))
+        inputs, labels = (torch.cat(part) for part in zip(*parts, strict=True))
+        return inputs[labels.argsort()]
+
+    first, second, third = (epoch(number) for number in (1, 2, 3))
+    assert torch.equal(first, third) and torch.equal(first, second.flip(3))
+    as_they_are = data.normalize(images.pixels)
+    unmirrored = sum(torch.equal(one, other) for one, other in zip(first, as_they_are, strict=True))
+    assert 30 < unmirrored < 70
+
+
+def test_batches_shrink_the_images(toy_images):
+    inputs, _ = next(data.batches(toy_images.train, 8, seed=0, epoch=1, side=16))
+    assert inputs.shape == (8, 3, 16, 16) and inputs.is_contiguous(memory_format=torch.channels_last)
+    plain, _ = next(data.batches(toy_images.train, 8, seed=0, epoch=1))
+    assert inputs.mean().item() == pytest.approx(plain.mean().item(), abs=0.01)
+    same, _ = next(data.batches(toy_images.train, 8, seed=0, epoch=1, side=32))
+    assert torch.equal(same, plain)
 
 
 def test_without_augmentation_batches_leave_images_alone(toy_images):

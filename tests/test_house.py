@@ -13,9 +13,9 @@ FLOORS = [
     ["device"],
     ["sources", "download", "toy"],
     ["data"],
-    ["family"],
+    ["family", "fast"],
     ["models", "recipes"],
-    ["evaluate", "train"],
+    ["optim", "evaluate", "train"],
     ["runs"],
     ["plots"],
     ["__main__"],
@@ -52,7 +52,9 @@ def test_a_module_imports_only_from_those_before_it(name):
     assert [other for other in imported(TREES[name]) if ORDER.index(other) >= ORDER.index(name)] == []
 
 
-@pytest.mark.parametrize("name", ["data", "family", "models", "recipes", "evaluate", "train", "runs"])
+@pytest.mark.parametrize(
+    "name", ["data", "family", "fast", "models", "recipes", "optim", "evaluate", "train", "runs"]
+)
 def test_public_functions_and_classes_have_docstrings(name):
     evident = {"record_file", "weights_file"}
     kinds = (ast.FunctionDef, ast.ClassDef)

@@ -28,6 +28,10 @@ def test_the_paper_recipe_is_the_papers():
         "flip": False,
         "crop": 0,
         "loss": "cross-entropy",
+        "label_smoothing": 0.0,
+        "sides": [],
+        "views": 1,
+        "holdout": True,
     }
     optimizer = make_optimizer(RECIPES["paper"], torch.nn.Linear(2, 2))
     assert type(optimizer) is torch.optim.Adam
@@ -157,3 +161,14 @@ def test_the_quick_form_takes_half_the_epochs_and_at_most_four(epochs, quick):
 def test_a_recipe_survives_json():
     for recipe in RECIPES.values():
         assert Recipe(**json.loads(json.dumps(recipe.as_dict()))) == recipe
+
+
+def test_sides_begin_at_their_share_of_the_epochs():
+    recipe = Recipe("growing", epochs=10, sides=[[0, 20], [0.3, 24], [0.7, 32]])
+    assert [recipe.side_at(epoch) for epoch in range(10)] == [20] * 3 + [24] * 4 + [32] * 3
+    assert Recipe("still").side_at(5) is None
+
+
+def test_the_linear_schedule_falls_to_zero():
+    recipe = Recipe("line", epochs=4, rate=0.2, schedule="linear")
+    assert [recipe.rate_at(epoch) for epoch in (0, 1, 2, 4)] == pytest.approx([0.2, 0.15, 0.1, 0])

@@ -195,6 +195,10 @@ CHANGES = {
     "flip": False,
     "crop": 1,
     "loss": "squared-error",
+    "label_smoothing": 0.1,
+    "sides": [[0, 24]],
+    "views": 2,
+    "holdout": False,
 }
 
 

@@ -1,0 +1,153 @@
+"""The network of the fast recipe, for `models`: much of it is set before the first step."""
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
+
+
+class FastCNN(nn.Module):
+    """Whitened patches, then stages of two 3×3 convolutions, each halving the image.
+
+    Source: Jordan (2024), "94% on CIFAR-10 in 3.29 seconds", section 3; the widths are those of
+    its successor with Muon.
+
+    Args:
+        widths: channels of each stage.
+        patch, stride: side and distance of the patches that the first layer sees.
+        whiten: the first layer is computed from the images by `prepare`, and not trained; else it
+            is a convolution like any other.
+        dirac: a convolution begins by passing its inputs through; else with random filters.
+        activation: "relu", "silu" or "gelu".
+    """
+
+    def __init__(
+        self,
+        shape=(3, 32, 32),
+        widths=(64, 256, 256),
+        patch=2,
+        stride=1,
+        whiten=True,
+        dirac=True,
+        activation="silu",
+        classes=10,
+    ):
+        super().__init__()
+        self.stride = stride
+        channels = 2 * shape[0] * patch * patch
+        self.whiten = nn.Conv2d(shape[0], channels, patch, stride, bias=not whiten)
+        self.whiten.weight.requires_grad = not whiten
+        self.activation = ACTIVATIONS[activation]()
+        sizes = [channels, *widths]
+        self.stages = nn.Sequential(
+            *(
+                Stage(before, after, self.activation, dirac, pool=2 if i or stride == 1 else 1)
+                for i, (before, after) in enumerate(pairwise(sizes))
+            )
+        )
+        self.linear = nn.Linear(widths[-1], classes, bias=False)
+
+    def prepare(self, images):
+        """Set the first layer from some of the training images, float32 [N, C, H, W]: it whitens patches.
+
+        Its filters are the eigenvectors of the patches' covariance, each divided by the deviation
+        along it, and their negatives: afterwards no direction of a patch is louder than another.
+        A network that was built without whitening is left alone.
+        """
+        if self.whiten.weight.requires_grad:
+            return
+        patch = self.whiten.kernel_size[0]
+        patches = F.unfold(images, patch).transpose(1, 2).flatten(0, 1).double()
+        variance, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
+        filters = (directions / (variance + 5e-4).sqrt()).T.float().view(-1, *self.whiten.weight.shape[1:])
+        with torch.no_grad():
+            self.whiten.weight.copy_(torch.cat([filters, -filters]))
+
+    def forward(self, x):
+        x = self.stages(self.activation(self.whiten(x)))
+        return self.linear(x.amax((2, 3))) / self.linear.in_features**0.5
+
+
+class Stage(nn.Module):
+    """Convolution, pooling, batch norm, activation; then the same without the pooling."""
+
+    def __init__(self, inputs, outputs, activation, dirac, pool):
+        super().__init__()
+        self.pool = pool
+        self.activation = activation
+        self.conv1, self.conv2 = Convolution(inputs, outputs), Convolution(outputs, outputs)
+        self.norm1, self.norm2 = norm(outputs), norm(outputs)
+        if dirac:
+            for conv in (self.conv1, self.conv2):
+                nn.init.dirac_(conv.weight[: conv.in_channels])
+
+    def forward(self, x):
+        x = self.conv1(x)
+        x = F.max_pool2d(x, self.pool) if self.pool > 1 else x
+        x = self.activation(self.norm1(x))
+        return self.activation(self.norm2(self.conv2(x)))
+
+
+def norm(channels):
+    """Batch norm that shifts but does not scale, and forgets soon: its network changes fast."""
+    layer = nn.BatchNorm2d(channels, momentum=0.4)
+    layer.weight.requires_grad = False
+    return layer
+
+
+class Convolution(nn.Conv2d):
+    """A 3×3 convolution without bias, with a quicker weight gradient for small images on a CPU."""
+
+    largest_side = 8  # above it the library's own gradient is the quicker one
+
+    def __init__(self, inputs, outputs):
+        super().__init__(inputs, outputs, 3, padding=1, bias=False)
+
+    def forward(self, x):
+        if x.device.type != "cpu" or not self.training or x.shape[-1] > self.largest_side:
+            return super().forward(x)
+        kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+        return ConvolutionByProducts.apply(x.to(kind), self.weight.to(kind))
+
+
+class ConvolutionByProducts(torch.autograd.Function):
+    """A 3×3 convolution whose weight gradient is nine products of matrices, one for each tap."""
+
+    @staticmethod
+    def forward(context, x, weight):
+        context.save_for_backward(x, weight)
+        return F.conv2d(x, weight, padding=1)
+
+    @staticmethod
+    def backward(context, gradient):
+        x, weight = context.saved_tensors
+        return nn.grad.conv2d_input(x.shape, weight, gradient, padding=1), weight_gradient(x, gradient)
+
+
+def weight_gradient(x, gradient):
+    """The gradient of a 3×3 convolution's weights.
+
+    Pixels are written in one long list, with a zero after each row and a row of zeros after each
+    image. A neighbour is then a fixed distance away in the list, also across the border, so each of
+    the nine taps is one product of the two lists, moved against each other. Nothing is copied nine
+    times.
+
+    Args:
+        x, gradient: inputs [N, C, H, W] and the gradient of the outputs [N, O, H, W].
+
+    Returns:
+        [O, C, 3, 3], in the same dtype.
+    """
+    inputs, outputs = (
+        F.pad(values.permute(0, 2, 3, 1), (0, 0, 0, 1, 0, 1)).flatten(0, 2) for values in (x, gradient)
+    )
+    row, pixels = x.shape[3] + 1, len(inputs)
+    taps = []
+    for distance in (down * row + right for down in (-1, 0, 1) for right in (-1, 0, 1)):
+        here = outputs[max(0, -distance) : pixels - max(0, distance)]
+        there = inputs[max(0, distance) : pixels - max(0, -distance)]
+        taps.append(here.T @ there)
+    return torch.stack(taps, dim=2).unflatten(2, (3, 3))

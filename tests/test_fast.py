@@ -1,0 +1,147 @@
+"""The fast recipe's network and optimizer, against their definitions."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cifar_lib import data, evaluate, fast, models, optim, recipes, runs, train
+
+FAST = recipes.Recipe(
+    "fast",
+    data="toy",
+    model="fast-cnn",
+    options={"widths": [8, 16, 16]},
+    epochs=4,
+    batch_size=50,
+    optimizer="muon",
+    rate=0.2,
+    schedule="linear",
+    label_smoothing=0.2,
+    flip=True,
+    crop=2,
+    sides=[[0, 24], [0.5, 32]],
+    views=6,
+)
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 7, 6, 4), (2, 4, 3, 1, 1), (2, 4, 3, 3, 8), (1, 1, 1, 2, 1)])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_the_quick_convolution_has_the_gradients_of_the_usual_one(shape, layout):
+    images, inputs, outputs, height, width = shape
+    torch.manual_seed(0)
+    x = torch.randn(images, inputs, height, width).contiguous(memory_format=layout).requires_grad_()
+    convolution = fast.Convolution(inputs, outputs)
+    gradient = torch.randn(images, outputs, height, width)
+    quick, usual = (
+        torch.autograd.grad(forward(x), (x, convolution.weight), gradient)
+        for forward in (convolution, lambda x: F.conv2d(x, convolution.weight, padding=1))
+    )
+    torch.testing.assert_close(quick, usual)
+
+
+def test_the_quick_gradient_is_taken_for_small_images_in_training_alone(monkeypatch):
+    taken = []
+    monkeypatch.setattr(
+        fast, "weight_gradient", lambda x, g: taken.append(x.shape[-1]) or g.new_ones(2, 2, 3, 3)
+    )
+    convolution = fast.Convolution(2, 2)
+    for side in (4, 8, 9):
+        convolution(torch.randn(1, 2, side, side)).sum().backward()
+    convolution.eval()(torch.randn(1, 2, 4, 4)).sum().backward()
+    assert taken == [4, 8]
+
+
+def test_prepare_whitens_the_patches(toy_images):
+    network = fast.FastCNN()
+    images = data.normalize(toy_images.train.pixels[:200])
+    network.prepare(images)
+    outputs = F.conv2d(images, network.whiten.weight).transpose(0, 1).flatten(1).double()
+    covariance = outputs[:12] @ outputs[:12].T / outputs.shape[1]
+    off = covariance - covariance.diagonal().diag()
+    assert off.abs().max() < 1e-3
+    assert (covariance.diagonal() <= 1.001).all() and covariance.diagonal().max() > 0.99
+    torch.testing.assert_close(outputs[12:], -outputs[:12])
+    assert not network.whiten.weight.requires_grad
+
+
+def test_without_whitening_the_first_layer_is_left_to_training(toy_images):
+    network = fast.FastCNN(whiten=False)
+    before = network.whiten.weight.detach().clone()
+    network.prepare(data.normalize(toy_images.train.pixels[:50]))
+    assert torch.equal(network.whiten.weight, before) and network.whiten.weight.requires_grad
+
+
+def test_dirac_filters_pass_their_inputs_through():
+    convolution = fast.Stage(4, 6, torch.nn.ReLU(), dirac=True, pool=1).conv1
+    x = torch.randn(2, 4, 5, 5)
+    torch.testing.assert_close(convolution(x)[:, :4], x)
+
+
+@pytest.mark.parametrize("shape", [(20, 50), (50, 20), (30, 30)])
+def test_orthogonal_keeps_the_directions_and_evens_out_their_lengths(shape):
+    torch.manual_seed(0)
+    matrix = torch.randn(shape)
+    found = optim.orthogonal(matrix, iterations=5)
+    u, values, v = torch.linalg.svd(matrix, full_matrices=False)
+    turned = u.T @ found @ v.T
+    assert (turned - turned.diagonal().diag()).abs().max() < 0.05
+    assert values.max() / values.min() > 2
+    lengths = torch.linalg.svdvals(found)
+    assert lengths.min() > 0.3 and lengths.max() < 1.3
+
+
+def test_muon_takes_the_documented_step():
+    torch.manual_seed(0)
+    filters, bias = torch.randn(4, 3, 3, 3, requires_grad=True), torch.ones(5, requires_grad=True)
+    optimizer = optim.Muon([filters], [{"params": [bias], "scale": 10.0}], lr=0.1, weight_decay=0.5)
+    buffer, weight, shift, shift_buffer = torch.zeros_like(filters), filters.detach().clone(), 1.0, 0.0
+    for rate in (0.1, 0.05):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        filters.grad, bias.grad = torch.randn_like(filters), torch.full((5,), 0.3)
+        optimizer.step()
+        buffer = 0.6 * buffer + filters.grad
+        step = optim.orthogonal((filters.grad + 0.6 * buffer).flatten(1)).view_as(weight)
+        weight = weight * 2 / weight.norm() - rate * step
+        shift_buffer = 0.85 * shift_buffer + 0.3
+        shift = shift * (1 - rate * 0.5) - rate * 10 * (0.3 + 0.85 * shift_buffer)
+    torch.testing.assert_close(filters.detach(), weight)
+    torch.testing.assert_close(bias.detach(), torch.full((5,), shift))
+
+
+def test_the_fast_network_learns_the_toy_images():
+    dataset = data.load("toy")
+    trained = train.train(FAST, dataset)
+    assert trained.history[-1]["val_accuracy"] > 0.6
+
+
+def test_a_checkpoint_of_muon_goes_on_exactly(tmp_path):
+    dataset, path = data.load("toy"), tmp_path / "fast.safetensors"
+    whole = train.train(FAST, dataset)
+    state = train.Trained(models.build(FAST, (3, 32, 32)))
+    optimizer = train.make_optimizer(FAST, state.model)
+    assert len(optimizer.param_groups) == 3
+    first = train.train(FAST.but(epochs=4), dataset, checkpoint=path)
+    train.load_checkpoint(path, FAST, dataset, 0, state, optimizer)
+    assert len(optimizer.state) == sum(p.requires_grad for p in state.model.parameters())
+    assert [entry["train_loss"] for entry in first.history] == [e["train_loss"] for e in whole.history]
+
+
+def test_more_views_are_recorded_beside_the_single_one(monkeypatch):
+    monkeypatch.setenv("CIFAR_PROFILE", "full")
+    monkeypatch.setattr(runs, "_checkpoint_file", lambda *arguments: None)
+    run = runs.run(FAST.but(epochs=1, holdout=False))
+    assert set(run.result) == {"test_accuracy", "test_top2", "test_accuracy_views", "test_loss"}
+    assert (run.data["n_train"], run.data["n_val"]) == (len(data.load("toy").train), 0)
+
+
+@pytest.mark.parametrize("views", [1, 2, 6])
+def test_views_are_weighted_and_see_the_image_from_all_sides(views):
+    image = torch.arange(48.0).view(1, 3, 4, 4)
+    seen = evaluate.seen(image, views)
+    assert len(seen) == views
+    assert sum(weight for weight, _ in seen) == 1
+    assert torch.equal(seen[0][1], image)
+    if views == 6:
+        assert torch.equal(seen[2][1][..., 1:, 1:], image[..., :3, :3])  # moved down and right
+        assert torch.equal(seen[4][1][..., :3, :3], image[..., 1:, 1:])
