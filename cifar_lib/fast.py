@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
+PATCH = 2  # side of the patches that the first layer sees
 
 
 class FastCNN(nn.Module):
@@ -17,37 +17,18 @@ class FastCNN(nn.Module):
 
     Args:
         widths: channels of each stage.
-        patch, stride: side and distance of the patches that the first layer sees.
         whiten: the first layer is computed from the images by `prepare`, and not trained; else it
             is a convolution like any other.
         dirac: a convolution begins by passing its inputs through; else with random filters.
-        activation: "relu", "silu" or "gelu".
     """
 
-    def __init__(
-        self,
-        shape=(3, 32, 32),
-        widths=(64, 256, 256),
-        patch=2,
-        stride=1,
-        whiten=True,
-        dirac=True,
-        activation="silu",
-        classes=10,
-    ):
+    def __init__(self, shape=(3, 32, 32), widths=(64, 256, 256), whiten=True, dirac=True, classes=10):
         super().__init__()
-        self.stride = stride
-        channels = 2 * shape[0] * patch * patch
-        self.whiten = nn.Conv2d(shape[0], channels, patch, stride, bias=not whiten)
+        channels = 2 * shape[0] * PATCH * PATCH
+        self.whiten = nn.Conv2d(shape[0], channels, PATCH, bias=not whiten)
         self.whiten.weight.requires_grad = not whiten
-        self.activation = ACTIVATIONS[activation]()
-        sizes = [channels, *widths]
-        self.stages = nn.Sequential(
-            *(
-                Stage(before, after, self.activation, dirac, pool=2 if i or stride == 1 else 1)
-                for i, (before, after) in enumerate(pairwise(sizes))
-            )
-        )
+        sizes = pairwise([channels, *widths])
+        self.stages = nn.Sequential(*(Stage(before, after, dirac) for before, after in sizes))
         self.linear = nn.Linear(widths[-1], classes, bias=False)
 
     def prepare(self, images):
@@ -59,25 +40,22 @@ class FastCNN(nn.Module):
         """
         if self.whiten.weight.requires_grad:
             return
-        patch = self.whiten.kernel_size[0]
-        patches = F.unfold(images, patch).transpose(1, 2).flatten(0, 1).double()
+        patches = F.unfold(images, PATCH).transpose(1, 2).flatten(0, 1).double()
         variance, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
         filters = (directions / (variance + 5e-4).sqrt()).T.float().view(-1, *self.whiten.weight.shape[1:])
         with torch.no_grad():
             self.whiten.weight.copy_(torch.cat([filters, -filters]))
 
     def forward(self, x):
-        x = self.stages(self.activation(self.whiten(x)))
+        x = self.stages(F.silu(self.whiten(x)))
         return self.linear(x.amax((2, 3))) / self.linear.in_features**0.5
 
 
 class Stage(nn.Module):
-    """Convolution, pooling, batch norm, activation; then the same without the pooling."""
+    """Convolution, pooling, batch norm, SiLU; then the same without the pooling."""
 
-    def __init__(self, inputs, outputs, activation, dirac, pool):
+    def __init__(self, inputs, outputs, dirac):
         super().__init__()
-        self.pool = pool
-        self.activation = activation
         self.conv1, self.conv2 = Convolution(inputs, outputs), Convolution(outputs, outputs)
         self.norm1, self.norm2 = norm(outputs), norm(outputs)
         if dirac:
@@ -85,10 +63,8 @@ class Stage(nn.Module):
                 nn.init.dirac_(conv.weight[: conv.in_channels])
 
     def forward(self, x):
-        x = self.conv1(x)
-        x = F.max_pool2d(x, self.pool) if self.pool > 1 else x
-        x = self.activation(self.norm1(x))
-        return self.activation(self.norm2(self.conv2(x)))
+        x = F.silu(self.norm1(F.max_pool2d(self.conv1(x), 2)))
+        return F.silu(self.norm2(self.conv2(x)))
 
 
 def norm(channels):

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cifar_lib import data, evaluate, fast, models, optim, recipes, runs, train
+from cifar_lib import data, evaluate, fast, optim, recipes, runs, train
 
 FAST = recipes.Recipe(
     "fast",
@@ -72,7 +72,7 @@ def test_without_whitening_the_first_layer_is_left_to_training(toy_images):
 
 
 def test_dirac_filters_pass_their_inputs_through():
-    convolution = fast.Stage(4, 6, torch.nn.ReLU(), dirac=True, pool=1).conv1
+    convolution = fast.Stage(4, 6, dirac=True).conv1
     x = torch.randn(2, 4, 5, 5)
     torch.testing.assert_close(convolution(x)[:, :4], x)
 
@@ -115,16 +115,23 @@ def test_the_fast_network_learns_the_toy_images():
     assert trained.history[-1]["val_accuracy"] > 0.6
 
 
-def test_a_checkpoint_of_muon_goes_on_exactly(tmp_path):
+def test_a_stopped_training_with_muon_goes_on_exactly(tmp_path, monkeypatch):
     dataset, path = data.load("toy"), tmp_path / "fast.safetensors"
     whole = train.train(FAST, dataset)
-    state = train.Trained(models.build(FAST, (3, 32, 32)))
-    optimizer = train.make_optimizer(FAST, state.model)
-    assert len(optimizer.param_groups) == 3
-    first = train.train(FAST.but(epochs=4), dataset, checkpoint=path)
-    train.load_checkpoint(path, FAST, dataset, 0, state, optimizer)
-    assert len(optimizer.state) == sum(p.requires_grad for p in state.model.parameters())
-    assert [entry["train_loss"] for entry in first.history] == [e["train_loss"] for e in whole.history]
+    save = train.save_checkpoint
+
+    def save_and_die(*arguments):
+        save(*arguments)
+        if len(arguments[4].history) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train, "save_checkpoint", save_and_die)
+        train.train(FAST, dataset, checkpoint=path)
+    continued = train.train(FAST, dataset, checkpoint=path)
+    assert [entry["train_loss"] for entry in continued.history] == [e["train_loss"] for e in whole.history]
+    weights = whole.model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in continued.model.state_dict().items())
 
 
 def test_more_views_are_recorded_beside_the_single_one(monkeypatch):
