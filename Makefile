@@ -1,9 +1,9 @@
-# make book · test · record · lint · clean
+# make book · test · test-long · record · lint · clean
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: book test record lint clean
+.PHONY: book test test-long record lint clean
 
 book: $(READY)  ## build the site from the stored outputs
 	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
@@ -18,6 +18,10 @@ test: $(READY)  ## unit tests, every notebook in the quick profile, checks of th
 		--nbval-cell-timeout=120 -n 2 --dist loadscope -q notebooks
 	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
 	$(BIN)/python -m pytest tests/test_site.py -q
+
+test-long: export OMP_NUM_THREADS = 1
+test-long: $(READY)  ## the faults that take minutes: see book/trust.md
+	$(BIN)/python -m pytest tests -q -m long
 
 record: $(READY)  ## execute every chapter in the recorded profile and keep its outputs
 	$(BIN)/python notebooks/execute.py
