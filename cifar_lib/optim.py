@@ -2,6 +2,8 @@
 
 import torch
 
+from . import device as devices
+
 QUINTIC = (3.4445, -4.7750, 2.0315)  # steepest at 0: small singular values grow fastest
 
 
@@ -58,10 +60,11 @@ def orthogonal(matrix, iterations=3):
 
         X ← a X + b (X Xᵀ) X + c (X Xᵀ)² X
 
-    In bfloat16, for the result need not be exact. Source: Jordan et al. (2024), "Muon".
+    In the precision of a training step, for the result need not be exact. Source: Jordan et al.
+    (2024), "Muon".
     """
     a, b, c = QUINTIC
-    x = matrix.bfloat16() / (matrix.norm() + 1e-7)
+    x = (matrix / (matrix.norm() + 1e-7)).to(devices.training_dtype(matrix.device))
     tall = len(x) > x.shape[1]
     x = x.T if tall else x
     for _ in range(iterations):
