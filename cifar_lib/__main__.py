@@ -2,8 +2,9 @@
 
 import argparse
 import sys
+from functools import partial
 
-from . import CourseError, data, evaluate, recipes, runs
+from . import CourseError, data, distributed, evaluate, recipes, runs
 from . import device as devices
 from .train import train
 
@@ -12,12 +13,13 @@ def main(arguments=None):
     """Run one command; an error that the reader can put right becomes one sentence and exit code 2."""
     parsed = _parser().parse_args(arguments)
     try:
-        parsed.command(parsed)
+        with distributed.joined():
+            parsed.command(parsed)
     except CourseError as error:
-        print(f"cifar_lib: {error}", file=sys.stderr)
+        distributed.say_once(f"cifar_lib: {error}")
         return 2
     except KeyboardInterrupt:
-        print("cifar_lib: stopped; a recording goes on where it stopped when run again.", file=sys.stderr)
+        distributed.say_once("cifar_lib: stopped; a recording goes on where it stopped when run again.")
         return 130
     return 0
 
@@ -94,12 +96,16 @@ def _record(arguments):
             try:
                 path = runs.record(recipe, seed, wait=wait, **options)
             except CourseError as error:
+                if distributed.count() > 1:
+                    raise  # the other processes may be in the middle of this run
                 print(f"  {error}", flush=True)
                 failed.append(f"{recipe.name} seed {seed}")
                 continue
             if path is None:
                 left.append((recipe, seed))
-            print("  another process is at it" if path is None else runs.load_record(path), flush=True)
+                print("  another process is at it", flush=True)
+            else:
+                print(distributed.from_first(partial(runs.load_record, path)), flush=True)
         wanted = left
     if failed:
         raise CourseError(f"These runs were not recorded, for the reasons above: {', '.join(failed)}.")

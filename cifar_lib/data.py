@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from . import CourseError, download, sources, toy
+from . import CourseError, distributed, download, sources, toy
 from .files import written_aside
 from .sources import SPECS
 
@@ -84,7 +84,9 @@ def load(name, root=None):
     if base not in (*SPECS, *toy.GENERATORS) or (variant and variant not in VARIANTS):
         known = [*SPECS, *toy.GENERATORS, *(f"cifar10/{v}" for v in VARIANTS)]
         raise CourseError(f"There is no data set {name!r}: choose one of {', '.join(known)}.")
-    dataset = _generated(base) if base in toy.GENERATORS else _real(base, root)
+    # One of several processes downloads and prepares; the others find what it left.
+    real = base in SPECS
+    dataset = distributed.in_turns(lambda: _real(base, root)) if real else _generated(base)
     if variant:
         changed = {part: VARIANTS[variant](getattr(dataset, part)) for part in ("train", "test")}
         fingerprint = f"{dataset.fingerprint}/{variant}"
@@ -114,7 +116,7 @@ def normalize(pixels):
     return (pixels.float() / 255 - 0.5) / 0.25
 
 
-def batches(images, size, *, seed, epoch, flip=False, crop=0, side=None):
+def batches(images, size, *, seed, epoch, flip=False, crop=0, side=None, part=slice(None)):
     """One epoch of shuffled (inputs, labels): float32 [B, C, H, W] channels-last, int64 [B].
 
     Order and augmentation depend on `seed` and `epoch` alone, so a training that stopped goes
@@ -127,39 +129,46 @@ def batches(images, size, *, seed, epoch, flip=False, crop=0, side=None):
             (Jordan 2024, section 3.6).
         crop: shift each image by up to this many pixels each way; zeros come in at the border.
         side: shrink the images to this height and width, by averaging.
+        part: give only this slice of each batch; the draws are those of the whole batch.
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     order = torch.randperm(len(images), generator=generator)
     draws = torch.Generator().manual_seed(seed)
     mirrored = (torch.rand(len(images), generator=draws) < 0.5) ^ bool(epoch % 2) if flip else None
     for start in range(0, len(images) - size + 1, size):
-        index = order[start : start + size]
+        index = order[start : start + size][part]
         batch = images[index.to(images.labels.device)]
         pixels = batch.pixels
         if flip or crop:
-            pixels = augment(pixels, generator, mirrored=mirrored[index] if flip else None, crop=crop)
+            shifts = draw_shifts(size, crop, generator)[:, part] if crop else None
+            pixels = augment(pixels, shifts, mirrored=mirrored[index] if flip else None)
         inputs = normalize(pixels).contiguous(memory_format=torch.channels_last)
         if side not in (None, inputs.shape[-1]):
             inputs = F.interpolate(inputs, size=side, mode="bilinear", antialias=True, align_corners=False)
         yield inputs, batch.labels
 
 
-def augment(pixels, generator, *, mirrored=None, crop=4):
-    """Shift each image by its own random draw, and mirror some; uint8 [N, C, H, W] in and out.
+def draw_shifts(n, crop, generator):
+    """How far the view of each of n images moves down and right: int64 [2, n], from -crop to crop."""
+    return torch.randint(0, 2 * crop + 1, (2, n), generator=generator) - crop
+
+
+def augment(pixels, shifts=None, *, mirrored=None):
+    """Shift each image by its own draw, and mirror some; uint8 [N, C, H, W] in and out.
 
     Args:
+        shifts: int64 [2, N] on the CPU, see `draw_shifts`; zeros come in. None moves no image.
         mirrored: bool [N] on the CPU, the images to mirror; None for no image.
-        crop: the largest shift in pixels; zeros come in.
     """
     n, _, height, width = pixels.shape
     rows = torch.arange(height).expand(n, -1)
     columns = torch.arange(width).expand(n, -1)
     if mirrored is not None:
         columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-    if crop:
-        offsets = torch.randint(0, 2 * crop + 1, (2, n, 1), generator=generator)
-        rows, columns = rows + offsets[0], columns + offsets[1]
-        pixels = F.pad(pixels, (crop,) * 4)
+    if shifts is not None:
+        reach = int(shifts.abs().max())
+        rows, columns = rows + reach + shifts[0, :, None], columns + reach + shifts[1, :, None]
+        pixels = F.pad(pixels, (reach,) * 4)
     device = pixels.device
     image = torch.arange(n, device=device)[:, None, None]
     rows, columns = rows.to(device)[:, :, None], columns.to(device)[:, None, :]
@@ -202,7 +211,7 @@ def resize(images, side=28):
 def move(images, reach=6, seed=0):
     """Each image moved by its own draw of up to `reach` pixels each way; black comes in."""
     generator = torch.Generator().manual_seed(seed)
-    return Images(augment(images.pixels, generator, crop=reach), images.labels)
+    return Images(augment(images.pixels, draw_shifts(len(images), reach, generator)), images.labels)
 
 
 def colour_noise(images, seed=0):

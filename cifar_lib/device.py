@@ -6,17 +6,21 @@ import sys
 
 import torch
 
-from . import CourseError
+from . import CourseError, distributed
 
 
 def pick(name=None):
     """The device to train on: `name` ("cpu", "cuda", "cuda:1"), or the best there is.
+
+    Of several processes on a machine each takes the GPU of its number, whether "cuda" is named or not.
 
     Raises:
         CourseError: the name is unknown, or CUDA is asked for where there is none.
     """
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and distributed.count() > 1:
+        name = f"cuda:{distributed.local_rank()}"
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -52,11 +56,12 @@ def autocast(device, dtype):
 
 
 def describe(device):
-    """The device in words for a record, as 'CPU, 2 threads, AVX512, bfloat16'."""
+    """The device in words for a record, as '2 × CPU (its name), 1 thread, bfloat16' of two processes."""
     precision = str(training_dtype(device)).removeprefix("torch.")
+    times = f"{distributed.count()} × " if distributed.count() > 1 else ""
     if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, {precision}"
-    name = f"CPU ({_cpu_name()})"
+        return f"{times}{torch.cuda.get_device_name(device)}, {precision}"
+    name = f"{times}CPU ({_cpu_name()})"
     threads = torch.get_num_threads()
     return f"{name}, {threads} thread{'s' if threads > 1 else ''}, {precision}"
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from scipy import stats
 
-from . import CourseError, __version__, data, evaluate, models, recipes
+from . import CourseError, __version__, data, distributed, evaluate, models, recipes
 from . import device as devices
 from .files import explain, written_aside
 from .train import train
@@ -40,7 +40,18 @@ PARTS = {
 
 def _code_version():
     """The package's version and a hash of the modules that decide a training's numbers."""
-    names = ("data", "device", "evaluate", "family", "fast", "models", "optim", "recipes", "train")
+    names = (
+        "data",
+        "device",
+        "distributed",
+        "evaluate",
+        "family",
+        "fast",
+        "models",
+        "optim",
+        "recipes",
+        "train",
+    )
     content = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in names)
     return f"{__version__}+{hashlib.sha256(content).hexdigest()[:8]}"
 
@@ -211,25 +222,17 @@ def record(recipe, seed, *, folder=None, device=None, keep_weights=False, progre
         CourseError: see `train.train`; or the file cannot be written.
     """
     path = record_file(recipe.name, seed, folder)
-    if path.exists():
-        if load_record(path).recipe != recipe:
-            raise CourseError(f"{path} holds another recipe of that name: move it away first.")
-        return path
     lock = FileLock(path.with_suffix(".lock"))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(blocking=wait)
-    except Timeout:
-        return None
-    except OSError as error:
-        raise CourseError(explain(error, path)) from None
-    try:
-        if not path.exists():  # another process may have been quicker
+        # Of several processes that train as one, the first holds the lock and tells what all do.
+        ours = distributed.from_first(lambda: _claim(recipe, path, lock, wait))
+        if ours:
             _train_and_write(recipe, seed, path, device, keep_weights, progress)
-        Path(lock.lock_file).unlink(missing_ok=True)
+        if lock.is_locked:
+            Path(lock.lock_file).unlink(missing_ok=True)
     finally:
         lock.release()
-    return path
+    return None if ours is None else path
 
 
 def as_record(done):
@@ -318,11 +321,29 @@ def weights_file(name, seed, folder=None):
     return Path(folder or RECORDED) / f"{name}-seed{seed}.safetensors"
 
 
+def _claim(recipe, path, lock, wait):
+    """Whether the run is ours to train (then the lock is held); None while another process is at it."""
+    if path.exists():
+        if load_record(path).recipe != recipe:
+            raise CourseError(f"{path} holds another recipe of that name: move it away first.")
+        return False
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=wait)
+    except Timeout:
+        return None
+    except OSError as error:
+        raise CourseError(explain(error, path)) from None
+    return not path.exists()  # another process may have been quicker
+
+
 def _train_and_write(recipe, seed, path, device, keep_weights, progress):
     dataset = data.load(recipe.data)
     checkpoint = _checkpoint_file(recipe, dataset, seed)
     trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=progress)
     done = _as_run(recipe, dataset, seed, trained, devices.pick(device))
+    if distributed.rank() > 0:
+        return
     if keep_weights:
         with written_aside(path.with_suffix(".safetensors")) as aside:
             save_model(trained.model, str(aside))

@@ -4,6 +4,7 @@ import json
 import math
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 from tqdm.auto import tqdm
 
-from . import CourseError, evaluate, models
+from . import CourseError, distributed, evaluate, models
 from . import device as devices
 from .data import batches, normalize, split
 from .files import written_aside
@@ -34,7 +35,8 @@ class Trained:
 def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=False):
     """Train a recipe's network on 90 % of the training images, watching the other 10 %.
 
-    A recipe without a holdout trains on all of them and watches none.
+    A recipe without a holdout trains on all of them and watches none. Several processes
+    (`distributed`) share each batch: the curve is that of one process, but for rounding and dropout.
 
     Args:
         recipe: a `recipes.Recipe`.
@@ -50,7 +52,8 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
         validation), training_seconds.
 
     Raises:
-        CourseError: the loss is no longer finite, or the checkpoint belongs to another run.
+        CourseError: the loss is no longer finite, or the checkpoint belongs to another run, or
+            several processes do not see the same.
     """
     if not 0 <= seed < 2**32:
         raise CourseError(f"A seed is a whole number from 0 to {2**32 - 1}, not {seed}.")
@@ -61,22 +64,32 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
     training, validation = (part.to(device) for part in parts)
     if len(training) < recipe.batch_size:
         raise CourseError(f"A batch of {recipe.batch_size} is more than the {len(training)} images.")
+    if recipe.batch_size < distributed.count():
+        raise CourseError(f"{distributed.count()} processes cannot share a batch of {recipe.batch_size}.")
 
     torch.manual_seed(seed)
     model = models.build(recipe, tuple(training.pixels.shape[1:]))
     if hasattr(model, "prepare"):
         model.prepare(normalize(training.pixels[:PREPARE_IMAGES].cpu()))
-    model = model.to(device=device, memory_format=torch.channels_last)
+    model = distributed.shared(model).to(device=device, memory_format=torch.channels_last)
     optimizer = make_optimizer(recipe, model)
     state = Trained(model)
     if checkpoint is not None and checkpoint.exists():
         load_checkpoint(checkpoint, recipe, dataset, seed, state, optimizer)
+    start = (dataset.fingerprint, len(state.history))
+    if start != distributed.from_first(lambda: start):
+        raise CourseError(
+            "A process has other images or another checkpoint than the first: let CIFAR_DATA and "
+            "CIFAR_CACHE be folders that all machines share."
+        )
 
     epochs = range(len(state.history) + 1, recipe.epochs + 1)
-    bar = tqdm(epochs, initial=len(state.history), total=recipe.epochs, disable=not progress, unit="epoch")
+    first = distributed.rank() == 0  # it alone writes and shows
+    hidden = not (progress and first)
+    bar = tqdm(epochs, initial=len(state.history), total=recipe.epochs, disable=hidden, unit="epoch")
     for epoch in bar:
         start = time.perf_counter()
-        torch.manual_seed(seed * 1_000_003 + epoch)
+        torch.manual_seed(seed * 1_000_003 + epoch + 10_007 * distributed.rank())  # dropout draws from it
         train_loss = train_epoch(recipe, model, optimizer, training, seed, epoch)
         trained = time.perf_counter()
         watched = watch(model, validation)
@@ -89,7 +102,7 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
         state.seconds += seconds
         shown = f"{watched['val_accuracy']:.1%}" if len(validation) else "not watched"
         bar.set_postfix(loss=f"{train_loss:.3f}", accuracy=shown)
-        if checkpoint is not None:
+        if checkpoint is not None and first:
             save_checkpoint(checkpoint, recipe, dataset, seed, state, optimizer)
     model.eval()
     return state
@@ -99,7 +112,7 @@ def watch(model, images):
     """Loss and accuracy on the held-out images, or None for both where there are none."""
     if not len(images):
         return {"val_loss": None, "val_accuracy": None}
-    outputs, labels = evaluate.logits(model, images.pixels), images.labels.cpu()
+    outputs, labels = distributed.divided(partial(evaluate.logits, model), images.pixels), images.labels.cpu()
     return {
         "val_loss": evaluate.loss(outputs, labels),
         "val_accuracy": evaluate.accuracy(outputs, labels),
@@ -109,7 +122,9 @@ def watch(model, images):
 def train_epoch(recipe, model, optimizer, images, seed, epoch):
     """One pass over `images`; returns the mean training loss of its batches.
 
-    Losses stay on the device until the epoch ends, so the loop never waits for a number.
+    Losses stay on the device until the epoch ends, so the loop never waits for a number. Of several
+    processes each takes its part of a batch, weighs the loss by the size of that part, and adds its
+    gradients to those of the others.
     """
     device = images.labels.device
     dtype = devices.training_dtype(device)
@@ -118,17 +133,20 @@ def train_epoch(recipe, model, optimizer, images, seed, epoch):
     total = torch.zeros((), device=device)
     model.train()
     changes = {"flip": recipe.flip, "crop": recipe.crop, "side": recipe.side_at(epoch - 1)}
+    changes["part"] = distributed.part(recipe.batch_size)
     stream = batches(images, recipe.batch_size, seed=seed, epoch=epoch, **changes)
     for step, (inputs, labels) in enumerate(stream):
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate_at(epoch - 1 + step / steps)
         with devices.autocast(device, dtype):
-            loss = training_loss(recipe, model(inputs), labels)
+            loss = training_loss(recipe, model(inputs), labels) * (len(labels) / recipe.batch_size)
         optimizer.zero_grad()
         scaler.scale(loss).backward()
+        distributed.add_up([weight.grad for weight in model.parameters() if weight.grad is not None])
         scaler.step(optimizer)
         scaler.update()
         total += loss.detach()
+    distributed.add_up([total])
     mean = total.item() / steps
     if not math.isfinite(mean):
         raise CourseError(

@@ -223,8 +223,8 @@ def test_batches_come_as_channels_last_floats(toy_images):
 def test_augment_agrees_with_a_loop_over_images(flip, crop, toy_images):
     pixels = toy_images.train.pixels[:40]
     mirrored = torch.arange(40) % 3 == 0 if flip else torch.zeros(40, dtype=torch.bool)
-    generator = torch.Generator().manual_seed(7)
-    changed = data.augment(pixels, generator, mirrored=mirrored if flip else None, crop=crop)
+    shifts = data.draw_shifts(40, crop, torch.Generator().manual_seed(7)) if crop else None
+    changed = data.augment(pixels, shifts, mirrored=mirrored if flip else None)
 
     draws = torch.Generator().manual_seed(7)
     offsets = (
@@ -239,8 +239,8 @@ def test_augment_agrees_with_a_loop_over_images(flip, crop, toy_images):
 
 def test_augment_shifts_each_image_by_its_own_draw():
     image = torch.arange(1, 65, dtype=torch.uint8).view(1, 1, 8, 8).expand(200, -1, -1, -1)
-    generator = torch.Generator().manual_seed(0)
-    assert len(data.augment(image, generator, crop=1).flatten(1).unique(dim=0)) == 9
+    shifts = data.draw_shifts(200, 1, torch.Generator().manual_seed(0))
+    assert len(data.augment(image, shifts).flatten(1).unique(dim=0)) == 9
 
 
 def test_each_image_is_mirrored_in_every_second_epoch(toy_images):

@@ -10,6 +10,7 @@ import cifar_lib
 FOLDER = Path(cifar_lib.__file__).parent
 FLOORS = [
     ["files"],
+    ["distributed"],
     ["device"],
     ["sources", "download", "toy"],
     ["data"],
@@ -53,7 +54,8 @@ def test_a_module_imports_only_from_those_before_it(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["data", "family", "fast", "models", "recipes", "optim", "evaluate", "train", "runs"]
+    "name",
+    ["data", "distributed", "family", "fast", "models", "recipes", "optim", "evaluate", "train", "runs"],
 )
 def test_public_functions_and_classes_have_docstrings(name):
     evident = {"record_file", "weights_file"}

@@ -1,0 +1,224 @@
+"""Several processes that train as one: each takes its part of a batch, and they add up what they find.
+
+`torchrun` starts them, see book/scaling.md. Where there is one process, every function here leaves
+all as it is and nothing is exchanged. A function that exchanges something must be called by every
+process, in the same order.
+"""
+
+import os
+import sys
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import nn
+
+from . import CourseError
+
+SILENCE = timedelta(minutes=5)  # a process that trains and is not heard of for longer is given up
+CHORE = timedelta(days=1)  # the same while one works alone: a download, or a wait for a run of others
+
+_store = _chores = None  # set by `joined`: a table that all processes see, a group that is patient
+
+
+@contextmanager
+def joined():
+    """Join the processes that `torchrun` started with this one; the first alone prints.
+
+    Each takes an equal share of the machine's cores, or the GPU of its number on that machine.
+
+    Raises:
+        CourseError: the others cannot be reached.
+    """
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield
+        return
+    global _store, _chores
+    _store, number, processes = _exchange(next, dist.rendezvous("env://", timeout=SILENCE))
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    _exchange(
+        dist.init_process_group, backend, store=_store, rank=number, world_size=processes, timeout=SILENCE
+    )
+    _chores = _exchange(dist.new_group, backend="gloo", timeout=CHORE)
+    # torchrun gives each process one thread, however many cores there are.
+    torch.set_num_threads(max(1, _cores() // int(os.environ["LOCAL_WORLD_SIZE"])))
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local_rank() % torch.cuda.device_count())
+    with redirect_stdout(None) if rank() else nullcontext():
+        yield
+    dist.destroy_process_group()
+
+
+def count():
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank():
+    """The number of this process, from 0. The one of number 0 alone writes and prints."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def local_rank():
+    """The number of this process among those of its machine, from 0."""
+    return int(os.environ["LOCAL_RANK"]) if dist.is_initialized() else 0
+
+
+def part(total):
+    """The slice of `total` things that this process takes; sizes differ by one at most."""
+    return slice(total * rank() // count(), total * (rank() + 1) // count())
+
+
+def add_up(tensors):
+    """Replace each tensor by its sum over the processes; all in one message, for each message waits."""
+    if count() == 1:
+        return
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
+    _exchange(dist.all_reduce, flat)
+    sums = flat.split([tensor.numel() for tensor in tensors])
+    for tensor, total in zip(tensors, sums, strict=True):
+        tensor.copy_(total.view_as(tensor))
+
+
+def divided(function, rows):
+    """`function(rows)`, a tensor with a row for each of them, each process having done its part."""
+    if count() == 1:
+        return function(rows)
+    mine = function(rows[part(len(rows))])
+    whole = mine.new_zeros(len(rows), *mine.shape[1:])
+    whole[part(len(rows))] = mine
+    add_up([whole])
+    return whole
+
+
+def from_first(function):
+    """What `function` gives in the first process, where alone it is called; its `CourseError` too."""
+    if count() == 1:
+        return function()
+    answer = [None]
+    if rank() == 0:
+        try:
+            answer = [function()]
+        except CourseError as error:
+            answer = [error]
+    _exchange(dist.broadcast_object_list, answer, 0, _chores, torch.device("cpu"))
+    if isinstance(answer[0], CourseError):
+        raise answer[0]
+    return answer[0]
+
+
+def in_turns(function):
+    """`function()` in every process: the first, then the first of each machine, then the others.
+
+    So each file is made once, whether the machines share their disks or not.
+    """
+    if count() == 1:
+        return function()
+    turn = 0 if rank() == 0 else 1 if local_rank() == 0 else 2
+    for now in range(3):
+        if now == turn:
+            result = function()
+        _exchange(dist.barrier, _chores)
+    return result
+
+
+def shared(model):
+    """The model, on the CPU, with the first process's weights and batch norms that see the whole batch."""
+    if count() == 1:
+        return model
+    # The seed gives all the same weights; those computed from images may differ by processor.
+    model.load_state_dict(from_first(model.state_dict))
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.__class__ = BatchNorm  # weights, averages and settings stay
+    return model
+
+
+def say_once(text):
+    """Print a sentence to stderr, if no other process has done so; return when it is printed.
+
+    When one fails all do, most of them with nothing to add, and `torchrun` ends the others as soon
+    as one has ended.
+    """
+    first = True
+    with suppress(RuntimeError):  # the table was lost with the machine of the first process
+        first = _store is None or _store.add("course/said", 1) == 1
+    if first:
+        print(text, file=sys.stderr, flush=True)
+    if _store is not None:
+        with suppress(RuntimeError):
+            _store.set("course/printed", "") if first else _store.wait(
+                ["course/printed"], timedelta(seconds=10)
+            )
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm over the whole batch, of which this process has a part.
+
+    What `torch.nn.SyncBatchNorm` does on GPUs, for GPUs and CPUs.
+    """
+
+    def forward(self, x):
+        if not self.training:
+            return super().forward(x)
+        with torch.no_grad():
+            mean, variance, pixels = _statistics(x)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * pixels / (pixels - 1), self.momentum)
+            self.num_batches_tracked += 1
+        return _Normalized.apply(x, self.weight, self.bias, mean, variance, pixels, self.eps)
+
+
+def _statistics(x):
+    """Mean, biased variance [C] and number of pixels of a channel, of all processes' x, in float32."""
+    variance, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
+    mine = torch.cat([mean, variance, mean.new_tensor([x.numel() / x.shape[1]])])
+    rows = [torch.empty_like(mine) for _ in range(count())]
+    _exchange(dist.all_gather, rows, mine)
+    channels = len(mean)
+    means, variances, pixels = torch.stack(rows).split([channels, channels, 1], dim=1)
+    total = pixels.sum()
+    mean = (pixels * means).sum(0) / total
+    return mean, (pixels * (variances + (means - mean).square())).sum(0) / total, total
+
+
+class _Normalized(torch.autograd.Function):
+    """(x - mean) / deviation * weight + bias, where mean and deviation depend on all processes' x.
+
+    Source: Ioffe and Szegedy (2015), section 3, for the derivatives.
+    """
+
+    @staticmethod
+    def forward(context, x, weight, bias, mean, variance, pixels, eps):
+        context.save_for_backward(x, weight, mean, (variance + eps).rsqrt(), pixels)
+        return F.batch_norm(x, mean, variance, weight, bias, eps=eps)
+
+    @staticmethod
+    def backward(context, gradient):
+        x, weight, mean, scale, pixels = context.saved_tensors
+        mean, scale, weight = (values.view(-1, 1, 1) for values in (mean, scale, weight))
+        gradient, normal = gradient.float(), (x.float() - mean) * scale
+        of_bias, of_weight = gradient.sum((0, 2, 3)), (gradient * normal).sum((0, 2, 3))
+        sums = torch.stack([of_bias, of_weight])
+        add_up([sums])
+        by_shift, by_scale = (sums / pixels).view(2, -1, 1, 1)
+        of_x = weight * scale * (gradient - by_shift - normal * by_scale)
+        # The gradients of weight and bias are this process's: they are added up with all others.
+        return of_x.to(x.dtype), of_weight, of_bias, None, None, None, None
+
+
+def _exchange(function, *arguments, **options):
+    try:
+        return function(*arguments, **options)
+    except RuntimeError as error:
+        raise CourseError(
+            "Another process of this training has ended, or does not answer: look for its message, then "
+            f"start again; a recording goes on from its checkpoint. ({str(error).splitlines()[0]})"
+        ) from error
+
+
+def _cores():
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
