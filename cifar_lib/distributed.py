@@ -25,14 +25,14 @@ _store = _chores = None  # set by `joined`: a table that all processes see, a gr
 
 @contextmanager
 def joined():
-    """Join the processes that `torchrun` started with this one; the first alone prints.
+    """Join the processes that `torchrun` started with this one, for once; the first alone prints.
 
     Each takes an equal share of the machine's cores, or the GPU of its number on that machine.
 
     Raises:
         CourseError: the others cannot be reached.
     """
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1 or dist.is_initialized():
         yield
         return
     global _store, _chores
@@ -107,6 +107,19 @@ def from_first(function):
     if isinstance(answer[0], CourseError):
         raise answer[0]
     return answer[0]
+
+
+def agree(name, value):
+    """Make sure that all processes have the same `value` of what is called `name`.
+
+    Raises:
+        CourseError: this process has another one than the first.
+    """
+    if value != from_first(lambda: value):
+        raise CourseError(
+            f"Process {rank()} has other {name} than process 0: let CIFAR_DATA and CIFAR_CACHE be folders "
+            "that all machines share."
+        )
 
 
 def in_turns(function):

@@ -76,12 +76,7 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
     state = Trained(model)
     if checkpoint is not None and checkpoint.exists():
         load_checkpoint(checkpoint, recipe, dataset, seed, state, optimizer)
-    start = (dataset.fingerprint, len(state.history))
-    if start != distributed.from_first(lambda: start):
-        raise CourseError(
-            "A process has other images or another checkpoint than the first: let CIFAR_DATA and "
-            "CIFAR_CACHE be folders that all machines share."
-        )
+    distributed.agree("images and checkpoint", (dataset.fingerprint, len(state.history)))
 
     epochs = range(len(state.history) + 1, recipe.epochs + 1)
     first = distributed.rank() == 0  # it alone writes and shows

@@ -1,0 +1,220 @@
+"""What several processes do for test_distributed, and one process for comparison.
+
+torchrun --nproc-per-node=2 tests/together.py basics FOLDER
+torchrun --nproc-per-node=2 tests/together.py more FOLDER
+torchrun --nproc-per-node=2 tests/together.py FAULT,RANK,EPOCH FOLDER record NAME …
+
+The first two compute what one process computes too; the third runs a command of cifar_lib, with a
+fault. Each process writes what it found to FOLDER/RANK.json.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from cifar_lib import CourseError, data, device, distributed, recipes, toy, train
+from cifar_lib.__main__ import main
+
+TINY = recipes.Recipe(
+    "tiny",
+    data="toy",
+    options={"width": 8},
+    epochs=2,
+    batch_size=31,  # parts of 15 and 16
+    rate=0.005,
+    weight_decay=0.001,
+    schedule="one-cycle",
+    flip=True,
+    crop=2,
+)
+FAST = TINY.but(
+    name="fast",
+    model="fast-cnn",
+    options={"widths": [8, 16, 16]},
+    batch_size=45,
+    optimizer="muon",
+    rate=0.2,
+    schedule="linear",
+    label_smoothing=0.2,
+    sides=[[0, 24], [0.5, 32]],
+)
+RECIPES = (TINY, FAST)
+OTHERS = (
+    TINY.but(name="resnet", model="resnet", options={}, loss="squared-error"),
+    TINY.but(name="factorised", model="googlenet", options={"factorised": True}, optimizer="sgd", rate=0.1),
+    TINY.but(name="vgg", model="vgg", options={}, optimizer="adamw", rate=0.001, holdout=False),
+)
+NUMBERS = ("train_loss", "val_loss", "val_accuracy")
+
+
+@contextmanager
+def everything_in(dtype):
+    """Train in this precision throughout; float64 leaves rounding no room to hide a mistake."""
+    before = torch.Tensor.float, device.training_dtype
+    if dtype == torch.float64:
+        torch.set_default_dtype(dtype)
+        torch.Tensor.float = torch.Tensor.double
+        device.training_dtype = lambda place: torch.float32  # so autocast does nothing
+    else:
+        device.training_dtype = lambda place: dtype
+    try:
+        yield
+    finally:
+        torch.Tensor.float, device.training_dtype = before
+        torch.set_default_dtype(torch.float32)
+
+
+def curve(recipe, dataset, dtype, nudge=0):
+    """The history's numbers, a list an epoch, and a hash of the final weights.
+
+    With `nudge`, a number for the draw, the first weights are off by about one rounding of float32.
+    """
+
+    def nudged(model):
+        generator = torch.Generator().manual_seed(nudge)
+        for weight in model.parameters():
+            draw = torch.randn(weight.shape, generator=generator, dtype=torch.float32)
+            weight.data *= 1 + 6e-8 * draw
+        return shared(model)
+
+    shared = distributed.shared
+    with everything_in(dtype):
+        distributed.shared = nudged if nudge else shared
+        trained = train.train(recipe, dataset, device="cpu")
+        distributed.shared = shared
+    content = b"".join(value.numpy().tobytes() for value in trained.model.state_dict().values())
+    numbers = [[entry[name] for name in NUMBERS] for entry in trained.history]
+    return {"curve": numbers, "weights": hashlib.sha256(content).hexdigest()}
+
+
+def without_shared_batch_norm(recipe, dataset):
+    """The curve where each process normalises its own part."""
+    shared, distributed.shared = distributed.shared, lambda model: model
+    try:
+        return curve(recipe, dataset, torch.float64)
+    finally:
+        distributed.shared = shared
+
+
+def normalised(dtype):
+    """Outputs, gradients and averages of a batch norm over one batch, as lists; rows of all processes."""
+    torch.manual_seed(0)
+    x, gradient = torch.randn(7, 3, 4, 5) * 2 + 30, torch.randn(7, 3, 4, 5)
+    layer = nn.BatchNorm2d(3, momentum=0.4)
+    layer.weight.data.uniform_(), layer.bias.data.normal_()
+    layer = distributed.shared(layer)
+    mine = distributed.part(7)
+    inputs = x[mine].to(dtype).requires_grad_()
+    outputs = layer(inputs)
+    outputs.backward(gradient[mine].to(dtype))
+    rows = torch.zeros(2, *x.shape)
+    rows[0, mine], rows[1, mine] = outputs.detach().float(), inputs.grad.float()
+    distributed.add_up([rows, layer.weight.grad, layer.bias.grad])
+    found = {"outputs": rows[0], "inputs": rows[1], "weight": layer.weight.grad, "bias": layer.bias.grad}
+    found |= {"mean": layer.running_mean, "variance": layer.running_var, "type": outputs.dtype}
+    return {name: str(value) if name == "type" else value.tolist() for name, value in found.items()}
+
+
+def overflow(dataset):
+    """Whether a step is skipped whose gradients overflow in the last process alone."""
+    from cifar_lib import models
+
+    with everything_in(torch.float16):
+        torch.manual_seed(0)
+        model = distributed.shared(models.build(TINY, (3, 32, 32)))
+        before = [weight.detach().clone() for weight in model.parameters()]
+        if distributed.rank() == distributed.count() - 1:
+            model.linear.weight.register_hook(lambda gradient: gradient * float("inf"))
+        train.train_epoch(TINY, model, train.make_optimizer(TINY, model), dataset.train[:31], 0, 1)
+        return all(map(torch.equal, before, model.parameters()))
+
+
+def refused(dataset):
+    try:
+        train.train(TINY.but(batch_size=1), dataset, device="cpu")
+    except CourseError as error:
+        return str(error)
+
+
+def basics(dataset):
+    """What the default suite looks at: few steps of two recipes."""
+    found = {recipe.name: curve(recipe, dataset, torch.float64) for recipe in RECIPES}
+    found["unshared"] = without_shared_batch_norm(TINY, dataset)
+    found["norm"] = {str(kind): normalised(kind) for kind in (torch.float32, torch.bfloat16)}
+    found["skipped"] = overflow(dataset)
+    found["refused"] = refused(dataset)
+    found["parts"] = [distributed.part(total).indices(total)[:2] for total in (31, 2, 1, 0)]
+    return found
+
+
+def more(dataset):
+    """More steps, more recipes, other precisions."""
+    found = {recipe.name: curve(recipe, dataset, torch.float64) for recipe in (*RECIPES, *OTHERS)}
+    for kind in (torch.float32, torch.bfloat16, torch.float16):
+        found[str(kind)] = curve(TINY, dataset, kind)
+    curve(TINY.but(model="alexnet", options={}), dataset, torch.float32)
+    found["next draw"] = torch.initial_seed()
+    return found
+
+
+def command(words, fault=None):
+    """Run a command of cifar_lib; returns its code, the epochs trained, every change of a file."""
+    found = {"process": os.getpid(), "epochs": [], "changes": []}
+    train_epoch = train.train_epoch
+
+    def watched(event, arguments):
+        writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
+        if writes or event in ("os.rename", "os.mkdir", "os.remove"):
+            found["changes"].append(f"{event} {arguments[0]}")
+
+    def epoch_with_faults(recipe, model, optimizer, images, seed, epoch):
+        found["epochs"].append(epoch)
+        if fault and (distributed.rank(), epoch) == fault[1:]:
+            FAULTS[fault[0]]()
+        return train_epoch(recipe, model, optimizer, images, seed, epoch)
+
+    sys.addaudithook(watched)
+    train.train_epoch = epoch_with_faults
+    with everything_in(torch.float64 if "WIDE" in os.environ else torch.float32):
+        found["code"] = main(words)
+    return found | {"changes": list(found["changes"])}
+
+
+def say_something_is_wrong():
+    raise CourseError("This process found something wrong.")
+
+
+FAULTS = {
+    "waits": lambda: time.sleep(3600),
+    "dies": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "stops": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "complains": say_something_is_wrong,
+}
+
+if __name__ == "__main__":
+    kind, folder, *words = sys.argv[1:]
+    images = 400 if kind == "more" else 150
+    toy.GENERATORS["toy"] = partial(toy.toy, images, 100)
+    distributed.SILENCE = timedelta(seconds=int(os.environ.get("SILENCE", 120)))
+    if os.environ.get("RANK") == "1" and "ELSEWHERE" in os.environ:
+        os.environ["CIFAR_CACHE"] = os.environ["ELSEWHERE"]
+    if kind in ("basics", "more"):
+        dataset = data.load("toy")
+        with distributed.joined():
+            found = command(words) if words else {}
+            found |= {"basics": basics, "more": more}[kind](dataset)
+    else:
+        fault, rank, epoch = kind.split(",") if "," in kind else ("", 0, 0)
+        found = command(words, (fault, int(rank), int(epoch)))
+    Path(folder, f"{os.environ.get('RANK', 0)}.json").write_text(json.dumps(found))
+    sys.exit(found.get("code", 0))
