@@ -6,6 +6,7 @@ process, in the same order.
 """
 
 import os
+import re
 import sys
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from datetime import timedelta
@@ -159,7 +160,8 @@ def say_once(text):
     with suppress(RuntimeError):  # the table was lost with the machine of the first process
         first = _store is None or _store.add("course/said", 1) == 1
     if first:
-        print(text, file=sys.stderr, flush=True)
+        end_of_bar = "\n" if count() > 1 else ""  # another process's bar may stand there
+        print(end_of_bar + text, file=sys.stderr, flush=True)
     if _store is not None:
         with suppress(RuntimeError):
             _store.set("course/printed", "") if first else _store.wait(
@@ -226,9 +228,10 @@ def _exchange(function, *arguments, **options):
     try:
         return function(*arguments, **options)
     except RuntimeError as error:
+        reason = re.sub(r"^\[\S*\] ", "", str(error).splitlines()[0]).partition(". ")[0]
         raise CourseError(
             "Another process of this training has ended, or does not answer: look for its message, then "
-            f"start again; a recording goes on from its checkpoint. ({str(error).splitlines()[0]})"
+            f"start again; a recording goes on from its checkpoint ({reason})."
         ) from error
 
 

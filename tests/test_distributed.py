@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,9 @@ class Launch:
         found = [int(word) for path in children for word in path.read_text().split()]
         ranks = {}
         for process in found:
-            variables = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
-            ranks |= {int(v[5:]): process for v in variables if v.startswith(b"RANK=")}
+            with suppress(OSError):  # it has just ended
+                variables = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+                ranks |= {int(v[5:]): process for v in variables if v.startswith(b"RANK=")}
         return ranks
 
 
@@ -199,13 +201,13 @@ def test_one_process_exchanges_nothing(monkeypatch, few_images):
     }
 
 
-def test_the_first_s_error_is_everyone_s_and_a_lost_process_is_a_sentence(monkeypatch):
+def test_a_lost_process_is_a_sentence(monkeypatch):
     def lost(*arguments):
-        raise RuntimeError("Connection closed by peer\nand much more")
+        raise RuntimeError("[/some/pair.cc:561] Connection closed by peer. Good luck.\nAnd much more.")
 
     monkeypatch.setattr(distributed, "count", lambda: 2)
     monkeypatch.setattr(distributed.dist, "all_reduce", lost)
-    with pytest.raises(distributed.CourseError, match=r"^Another process .*\(Connection closed by peer\)$"):
+    with pytest.raises(distributed.CourseError, match=r"^Another process .*\(Connection closed by peer\)\.$"):
         distributed.add_up([torch.ones(2)])
 
 
@@ -328,7 +330,7 @@ def test_what_one_finds_wrong_is_said_once_and_ends_all(rank, launch, tmp_path):
     code, _, said, err = one.ended()
     assert code != 0 and said == ["cifar_lib: This process found something wrong."], err
     assert re.search(r"exitcode\s*: 2 ", err)
-    assert "Traceback" not in err.split("torch.distributed.elastic")[0]
+    assert "cifar_lib/" not in err  # no traceback of ours
 
 
 @pytest.mark.long
