@@ -29,7 +29,7 @@ def written_aside(path):
     path, folder = Path(path), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left_behind(path)
+        remove_left_behind(path)
         # A folder, for safetensors writes through a temporary file of its own that nobody could name.
         folder = tempfile.mkdtemp(".part", f"{_prefix(path)}{os.getpid()}-", path.parent)
         aside = Path(folder) / path.name
@@ -56,7 +56,8 @@ def _prefix(path):
     return f".{path.name}.{platform.node()}-"
 
 
-def _remove_left_behind(path):
+def remove_left_behind(path):
+    """Remove what killed processes of this machine left beside `path` when they wrote it."""
     for folder in path.parent.glob(f"{glob.escape(_prefix(path))}*.part"):
         number = folder.name.removeprefix(_prefix(path)).partition("-")[0]
         if number.isdigit() and not _is_alive(int(number)):

@@ -191,6 +191,8 @@ def load_checkpoint(path, recipe, dataset, seed, state, optimizer):
         with safe_open(path, "pt") as file:
             notes = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except FileNotFoundError:
+        return  # a recording into another folder shared it, and is done
     except (SafetensorError, OSError):
         raise CourseError(f"The checkpoint {path} is damaged: delete it to start anew.") from None
     expected = _identity(recipe, dataset, seed)
