@@ -25,9 +25,11 @@ from cifar_lib import data, files, recipes, runs, toy, train
 
 LIMIT = 300  # seconds for what takes a few on a free machine
 SHARES = (10, 50, 90)
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
 
 _TINY = recipes.Recipe("adam", data="toy", options={"width": 8}, epochs=3, batch_size=18, rate=0.005)
 _FAST = {"model": "fast-cnn", "options": {"widths": [8, 16, 16]}, "sides": [[0, 24], [0.5, 32]]}
+TOY = partial(toy.toy, 120, 40)
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -36,6 +38,7 @@ RECIPES = {
         _TINY.but(name="muon", optimizer="muon", rate=0.2, label_smoothing=0.2, holdout=False, **_FAST),
     )
 }
+LARGE = _TINY.but(name="large", model="mlp", options={"hidden": [4096]}, batch_size=54)
 
 
 class Children:
@@ -48,7 +51,7 @@ class Children:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+            env=os.environ | ENVIRONMENT,
         )
 
     def start(self, *arguments, epochs=3, die="", pause="", lock=""):
@@ -74,11 +77,18 @@ class Children:
         self.running.add(process)
         return process
 
+    def kill(self, process):
+        os.kill(process, signal.SIGKILL)
+
+    def is_running(self, process):
+        """Whether a child that nobody waits for yet has not ended."""
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
     def wait(self, process):
         """The exit code of a child, or minus the signal that ended it; and what it printed."""
         code, said = self._ask(wait=process)
         self.running.discard(process)
-        return code, Path(said).read_text()
+        return code, Path(said).read_text() if Path(said).exists() else ""
 
     def run(self, *arguments, **options):
         """Start a command, wait until it ends well; returns what it printed."""
@@ -94,9 +104,12 @@ class Children:
     def forget(self):
         (self.folder / "log").unlink(missing_ok=True)
 
+    def end_all(self):
+        for process in list(self.running):
+            self.kill(process)
+            self.wait(process)
+
     def stop(self):
-        for process in self.running:
-            os.kill(process, signal.SIGKILL)
         self.server.kill()
         self.server.communicate()
 
@@ -109,7 +122,6 @@ class Children:
 
 def serve():
     """Read requests, one a line, and answer each with one line."""
-    toy.GENERATORS["toy"] = partial(toy.toy, 120, 40)
     said = {}
     for line in sys.stdin:
         request = json.loads(line)
@@ -124,17 +136,23 @@ def serve():
         print(json.dumps(answer), flush=True)
 
 
-def _child(request):
+def alone(arguments, epochs=3):
+    """The command line with the recipes above."""
     from cifar_lib.__main__ import main
 
+    toy.GENERATORS["toy"] = TOY
+    recipes.RECIPES |= {recipe.name: recipe.but(epochs=epochs) for recipe in (*RECIPES.values(), LARGE)}
+    return main(arguments)
+
+
+def _child(request):
     os.environ |= request["environment"]
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     out = os.open(request["said"], os.O_WRONLY | os.O_CREAT)
     os.dup2(out, 1), os.dup2(out, 2)
-    recipes.RECIPES |= {name: recipe.but(epochs=request["epochs"]) for name, recipe in RECIPES.items()}
     _watch(_Moments(request["log"], request["die"]), request["pause"], request["lock"])
     try:
-        return main(request["arguments"])
+        return alone(request["arguments"], request["epochs"])
     except Exception:
         traceback.print_exc()
         return 1
@@ -231,11 +249,11 @@ class _PlainLock:
         self.lock_file = str(path)
 
     def acquire(self, blocking=True):
-        self.file = open(self.lock_file, "a")
+        self.file = os.open(self.lock_file, os.O_RDWR | os.O_CREAT)
         fcntl.flock(self.file, fcntl.LOCK_EX)
 
     def release(self):
-        self.file.close()
+        os.close(self.file)
 
 
 if __name__ == "__main__":

@@ -7,38 +7,21 @@ another may add in another order, and so round otherwise.
 
 import json
 import os
+import platform
 import random
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-import fakes
 import pytest
 import torch
-from processes import RECIPES, Children
+from processes import ENVIRONMENT, RECIPES, TOY
 
-from cifar_lib import CourseError, data, files, runs, train
+from cifar_lib import files, runs, toy
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 SEED = 5
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    children = Children(tmp_path_factory.mktemp("processes"))
-    yield children
-    children.stop()
-
-
-@pytest.fixture
-def children(server, tmp_path):
-    server.folder = tmp_path
-    yield server
-    for process in list(server.running):
-        os.kill(process, signal.SIGKILL)
-        server.wait(process)
 
 
 def recording(name, folder):
@@ -78,9 +61,9 @@ def die_at(moments, children, folder, cache, name, epochs):
         assert code == -signal.SIGKILL, f"{moment}: {said}"
         assert children.moments(process)[-1] == moment
         deaths += 1
-        asides = [*folder.glob(".*.part"), *(cache / "checkpoints").glob(".*.part")]
-        paths = [aside.name.partition(".safetensors.")[0].partition(".json.")[0] for aside in asides]
-        assert len(asides) <= 3 and len(paths) <= 3  # checkpoint, weights and record: one each at most
+        for left in (folder.glob(".*.json.*.part"), folder.glob(".*.safetensors.*.part")):
+            assert len(list(left)) <= 1
+        assert len(list((cache / "checkpoints").glob(".*.part"))) <= 1
     children.run(*recording(name, folder), epochs=epochs)
     return deaths
 
@@ -128,3 +111,120 @@ def test_killed_at_twenty_random_moments_it_ends_as_if_left_alone(name, children
     assert die_at(chosen, children, tmp_path / "killed", cache, name, 8) == 20
     assert outcome(tmp_path / "killed", name) == expected
     assert_nothing_else(tmp_path / "killed", cache, name)
+
+
+@pytest.mark.long
+def test_killed_by_the_clock_twenty_times_it_ends_as_if_left_alone(children, tmp_path, cache):
+    """The waits are drawn with seed 3, from 0.05 to 1.2 s after an epoch began; where that is, is chance."""
+    epochs, folder, deaths, random_waits = 60, tmp_path / "killed", 0, random.Random(3)
+    expected, _ = left_alone(children, tmp_path / "alone", cache, "adam", epochs)
+    where = []
+    while deaths < 20:
+        process = children.start(*recording("adam", folder), epochs=epochs)
+        while not children.moments(process)[1:]:
+            time.sleep(0.01)
+        time.sleep(random_waits.uniform(0.05, 1.2))
+        children.kill(process)
+        code, said = children.wait(process)
+        assert code == -signal.SIGKILL, f"it ended before it was killed 20 times: {said}"
+        deaths += 1
+        where.append(children.moments(process)[-1])
+    assert deaths == 20 and len(set(where)) > 10
+    children.run(*recording("adam", folder), epochs=epochs)
+    assert outcome(folder, "adam") == expected
+    assert_nothing_else(folder, cache, "adam")
+
+
+@pytest.mark.long
+def test_killed_while_safetensors_writes(children, tmp_path, cache):
+    """A checkpoint of 150 MB takes long enough to be caught in the middle of its own writing."""
+    folder, checkpoints, deaths = tmp_path / "killed", cache / "checkpoints", 0
+    expected, _ = left_alone(children, tmp_path / "alone", cache, "large", 4)
+    for _ in range(30):
+        process = children.start(*recording("large", folder), epochs=4)
+        while children.is_running(process) and not list(checkpoints.glob(f".*-{process}-*/*")):
+            time.sleep(0.0005)
+        children.kill(process)
+        code, said = children.wait(process)
+        assert code == -signal.SIGKILL, said
+        # safetensors writes into a file of this name, and renames it when all is there
+        deaths += len(list(checkpoints.glob(f".*-{process}-*/.tmp*")))
+        assert len(list(checkpoints.glob(".*.part"))) <= 1
+        if deaths == 3:
+            break
+    assert deaths == 3
+    children.run(*recording("large", folder), epochs=4)
+    assert outcome(folder, "large") == expected
+    assert_nothing_else(folder, cache, "large")
+
+
+# The same numbers
+
+
+def test_another_process_gives_the_same_bits(children, tmp_path, cache, monkeypatch):
+    """Two interpreters that share nothing but the machine and the number of threads."""
+    monkeypatch.setitem(toy.GENERATORS, "toy", TOY)
+    children.run(*recording("adam", tmp_path / "there"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    runs.record(RECIPES["adam"], SEED, folder=tmp_path / "here", device="cpu", keep_weights=True)
+    torch.set_num_threads(threads)
+    assert outcome(tmp_path / "here", "adam") == outcome(tmp_path / "there", "adam")
+
+
+FRESH = "import sys, processes; sys.exit(processes.alone(sys.argv[1:]))"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", RECIPES)
+def test_two_fresh_processes_give_the_same_bits(name, tmp_path):
+    for hashes in ("1", "2"):  # the order of sets must have no part in it
+        subprocess.run(
+            [sys.executable, "-c", FRESH, *map(str, recording(name, tmp_path / hashes))],
+            env=os.environ | ENVIRONMENT | {"PYTHONHASHSEED": hashes},
+            check=True,
+        )
+    assert outcome(tmp_path / "1", name) == outcome(tmp_path / "2", name)
+
+
+# What the dead leave
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path):
+    path = tmp_path / "place" / "[a] file"
+    path.parent.mkdir()
+    asides = [write_and_die(path) for _ in range(3)]
+    assert [aside.exists() for aside in asides] == [False, False, True]  # each removed the one before
+    with files.written_aside(path) as aside:
+        living = list(path.parent.iterdir())
+        aside.write_text("whole")
+        with files.written_aside(path) as other:  # this process lives: its aside is left alone
+            other.write_text("other")
+        assert aside.exists()
+    assert living == [aside.parent]
+    assert list(path.parent.iterdir()) == [path]
+    assert path.read_text() == "whole"
+
+
+def write_and_die(path):
+    """A child that is killed while it writes `path`; returns what it left."""
+    process = os.fork()
+    if process == 0:
+        with files.written_aside(path) as aside:
+            aside.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+    (aside,) = path.parent.glob(f".*-{process}-*")
+    return aside
+
+
+def test_what_belongs_to_others_is_left(tmp_path):
+    path, dead = tmp_path / "place" / "file", 2**22 + 1  # larger than any process number
+    here = f".file.{platform.node()}-"
+    others = [f".file.elsewhere-{dead}-x.part", f".files.{platform.node()}-{dead}-x.part", ".file.part"]
+    others += [f"{here}notes-x.part", f"{here}{os.getpid()}-x.part", f"{here}{os.getppid()}-x.part"]
+    for name in (*others, f"{here}{dead}-x.part"):
+        (path.parent / name).mkdir(parents=True)
+    with files.written_aside(path) as aside:
+        aside.write_text("whole")
+    assert {found.name for found in path.parent.iterdir()} == {path.name, *others}
