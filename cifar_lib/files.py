@@ -1,10 +1,14 @@
 """Files that are either whole or not there: write aside, then rename."""
 
 import errno
+import glob
 import hashlib
 import os
+import platform
 import re
-from contextlib import contextmanager, suppress
+import shutil
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -16,15 +20,19 @@ from . import CourseError
 def written_aside(path):
     """Yield a temporary path; when the block ends well, it becomes `path` in one step.
 
-    When the block fails, the temporary file is removed and what stood at `path` is untouched.
+    When the block fails, the temporary file is removed and what stood at `path` is untouched. What a
+    killed process left beside `path` is removed by the next that writes there on the same machine.
 
     Raises:
         CourseError: the folder cannot be written, or the disk is full.
     """
-    path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path, folder = Path(path), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_left_behind(path)
+        # A folder, for safetensors writes through a temporary file of its own that nobody could name.
+        folder = tempfile.mkdtemp(".part", f"{_prefix(path)}{os.getpid()}-", path.parent)
+        aside = Path(folder) / path.name
         yield aside
         with open(aside, "rb") as file:
             os.fsync(file.fileno())
@@ -39,13 +47,38 @@ def written_aside(path):
         code = int(number[1])
         raise CourseError(explain(OSError(code, os.strerror(code)), path)) from None
     finally:
-        with suppress(OSError):
-            aside.unlink()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prefix(path):
+    """How the folders begin in which processes of this machine write `path`; their number follows."""
+    return f".{path.name}.{platform.node()}-"
+
+
+def remove_left_behind(path):
+    """Remove what killed processes of this machine left beside `path` when they wrote it."""
+    for folder in path.parent.glob(f"{glob.escape(_prefix(path))}*.part"):
+        number = folder.name.removeprefix(_prefix(path)).partition("-")[0]
+        if number.isdigit() and not _is_alive(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(process):
+    if os.name == "nt":
+        return True  # there a signal 0 is no question: it stops the process
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def explain(error, path):
     """One sentence for an `OSError` met while writing `path`."""
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"No space is left on the disk to write {path}: free some, then run again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{path} cannot be written: choose a folder that you may write to."

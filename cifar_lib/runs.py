@@ -20,7 +20,7 @@ from scipy import stats
 
 from . import CourseError, __version__, data, distributed, evaluate, models, recipes
 from . import device as devices
-from .files import explain, written_aside
+from .files import explain, remove_left_behind, written_aside
 from .train import train
 
 SCHEMA = 1
@@ -201,7 +201,7 @@ def _run(recipe, dataset, seed, device):
             return kept
     dataset = dataset if dataset is not None else data.load(recipe.data)
     full = profile() == "full"
-    checkpoint = _checkpoint_file(recipe, dataset, seed) if full else None
+    checkpoint = _checkpoint_file(recipe, dataset.fingerprint, seed) if full else None
     # A bar only where somebody waits: in stored outputs it would differ each time.
     trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=full)
     return _as_run(recipe, dataset, seed, trained, devices.pick(device))
@@ -229,7 +229,7 @@ def record(recipe, seed, *, folder=None, device=None, keep_weights=False, progre
         if ours:
             _train_and_write(recipe, seed, path, device, keep_weights, progress)
         if lock.is_locked:
-            Path(lock.lock_file).unlink(missing_ok=True)
+            _finish(recipe, seed, path, lock)
     finally:
         lock.release()
     return None if ours is None else path
@@ -323,9 +323,8 @@ def weights_file(name, seed, folder=None):
 
 def _claim(recipe, path, lock, wait):
     """Whether the run is ours to train (then the lock is held); None while another process is at it."""
-    if path.exists():
-        if load_record(path).recipe != recipe:
-            raise CourseError(f"{path} holds another recipe of that name: move it away first.")
+    if path.exists() and not Path(lock.lock_file).exists():
+        _load_record_of(recipe, path)
         return False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -339,7 +338,7 @@ def _claim(recipe, path, lock, wait):
 
 def _train_and_write(recipe, seed, path, device, keep_weights, progress):
     dataset = data.load(recipe.data)
-    checkpoint = _checkpoint_file(recipe, dataset, seed)
+    checkpoint = _checkpoint_file(recipe, dataset.fingerprint, seed)
     trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=progress)
     done = _as_run(recipe, dataset, seed, trained, devices.pick(device))
     if distributed.rank() > 0:
@@ -349,12 +348,30 @@ def _train_and_write(recipe, seed, path, device, keep_weights, progress):
             save_model(trained.model, str(aside))
     with written_aside(path) as aside:
         aside.write_text(json.dumps(as_record(done), indent=1) + "\n")
-    checkpoint.unlink(missing_ok=True)  # a recording into another folder shares it
 
 
-def _checkpoint_file(recipe, dataset, seed):
-    """One file a run; a changed recipe or other images have a file of their own."""
-    identity = json.dumps([recipe.as_dict(), dataset.fingerprint], sort_keys=True)
+def _finish(recipe, seed, path, lock):
+    """Remove what nobody needs once the record is there: checkpoint, leavings, the lock's file."""
+    fingerprint = _load_record_of(recipe, path).data.get("fingerprint")
+    checkpoint = _checkpoint_file(recipe, fingerprint, seed)
+    checkpoint.unlink(missing_ok=True)
+    for written in (checkpoint, path.with_suffix(".safetensors"), path):
+        remove_left_behind(written)
+    # Who waits for a lock file that is gone may hold it beside the holder of a new one. Both find
+    # the record, so the file goes only once that is there.
+    Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _load_record_of(recipe, path):
+    kept = load_record(path)
+    if kept.recipe != recipe:
+        raise CourseError(f"{path} holds another recipe of that name: move it away first.")
+    return kept
+
+
+def _checkpoint_file(recipe, fingerprint, seed):
+    """One file a run, for all folders it is recorded into; a changed recipe has its own, other images too."""
+    identity = json.dumps([recipe.as_dict(), fingerprint], sort_keys=True)
     name = f"{recipe.name}-seed{seed}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}.safetensors"
     return data.cache_folder() / "checkpoints" / name
 

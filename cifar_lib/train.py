@@ -1,5 +1,6 @@
 """The training loop: one loop for CPU and GPU, which can stop at any epoch and go on exactly."""
 
+import hashlib
 import json
 import math
 import time
@@ -180,47 +181,74 @@ def make_optimizer(recipe, model):
 
 def save_checkpoint(path, recipe, dataset, seed, state, optimizer):
     """Weights, optimizer state and history in one safetensors file, written aside and renamed."""
-    tensors = {f"model.{name}": value.contiguous() for name, value in state.model.state_dict().items()}
+    tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value for key, value in slots.items() if value is not None}
+    tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
     notes = _identity(recipe, dataset, seed) | {
         "history": json.dumps(state.history),
         "seconds": json.dumps(state.seconds),
     }
     with written_aside(path) as aside:
-        save_file({name: value.contiguous() for name, value in tensors.items()}, aside, notes)
+        save_file(tensors, aside, notes | {"checksum": _checksum(tensors, notes)})
 
 
 def load_checkpoint(path, recipe, dataset, seed, state, optimizer):
     """Put a saved run's weights, optimizer state and history back in place.
 
     Raises:
-        CourseError: the file is damaged, or of another recipe, data set or seed.
+        CourseError: the file is damaged, or of another recipe, data set or seed, or of a version of
+            the library whose network or optimizer had other parts.
     """
     try:
         with safe_open(path, "pt") as file:
             notes = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except FileNotFoundError:
+        return  # a recording into another folder shared it, and is done
     except (SafetensorError, OSError):
         raise CourseError(f"The checkpoint {path} is damaged: delete it to start anew.") from None
     expected = _identity(recipe, dataset, seed)
     if {key: notes.get(key) for key in expected} != expected:
         raise CourseError(f"The checkpoint {path} belongs to another run: delete it to start anew.")
-    state.model.load_state_dict(
-        {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
-    )
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    slots = {}
-    for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".")
-            weight = weights[int(index)]
-            if value.shape == weight.shape:  # fused optimizers need the weight's memory layout
-                value = torch.empty_like(weight).copy_(value)
-            slots.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": slots})
+    if notes.pop("checksum", None) != _checksum(tensors, notes):  # safetensors has none of its own
+        raise CourseError(f"The checkpoint {path} is damaged: delete it to start anew.")
+    try:
+        _restore(tensors, state.model, optimizer)
+    except (RuntimeError, ValueError, IndexError):
+        raise CourseError(
+            f"The checkpoint {path} is of another version of this library: delete it to start anew."
+        ) from None
     state.history[:] = json.loads(notes["history"])
     state.seconds = json.loads(notes["seconds"])
+
+
+def _restore(tensors, model, optimizer):
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    values, slots = {}, {}
+    for name, value in tensors.items():
+        if name.startswith("model."):
+            values[name.removeprefix("model.")] = value
+            continue
+        _, index, key = name.split(".")
+        weight = weights[int(index)]
+        if value.shape == weight.shape:  # fused optimizers need the weight's memory layout
+            value = torch.empty_like(weight).copy_(value)
+        elif value.ndim:
+            raise ValueError(name)
+        slots.setdefault(int(index), {})[key] = value
+    model.load_state_dict(values)
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": slots})
+
+
+def _checksum(tensors, notes):
+    """SHA-256 over all that a checkpoint holds; the tensors are contiguous and on the CPU."""
+    total = hashlib.sha256(json.dumps(notes, sort_keys=True).encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        total.update(f"{name} {value.dtype} {list(value.shape)} ".encode())
+        total.update(value.flatten().view(torch.uint8).numpy())
+    return total.hexdigest()
 
 
 def _identity(recipe, dataset, seed):

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import processes
 import pytest
 
 from cifar_lib import data, download, recipes, runs, toy
@@ -52,6 +53,21 @@ def tiny():
         flip=True,
         crop=2,
     )
+
+
+@pytest.fixture(scope="session")
+def process_server(tmp_path_factory):
+    children = processes.Children(tmp_path_factory.mktemp("processes"))
+    yield children
+    children.stop()
+
+
+@pytest.fixture
+def children(process_server, tmp_path):
+    """Processes that run the command line, see `processes`; none outlives the test."""
+    process_server.folder = tmp_path
+    yield process_server
+    process_server.end_all()
 
 
 @pytest.fixture

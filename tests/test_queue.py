@@ -1,14 +1,18 @@
 """Two real processes record the same runs: each run is trained once, and killing one loses nothing."""
 
 import os
+import random
+import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
 
+import fakes
 import pytest
+import torch
 
-from cifar_lib import recipes, runs
+from cifar_lib import data, recipes, runs
 
 LIMIT = 300  # seconds for what takes ten on a free machine
 
@@ -148,3 +152,117 @@ def test_when_one_is_killed_the_other_finishes_its_run_too(start, place, cache, 
     assert found[other.pid][-2:] == [(name, seed, 3), (name, seed, 4)]
     assert f"{name}, seed {seed}\n  another process is at it" in text
     assert_all_recorded(place, cache)
+
+
+# Two and four at once, with tiny runs: see processes.py
+
+
+def recording(place, *names):
+    return ("record", *names, "--seeds", "0-1", "--folder", place, "--device", "cpu")
+
+
+def times_passed(children, *moments):
+    return [children.moments().count(moment) for moment in moments]
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_several_at_once_train_each_run_once(count, children, place, cache):
+    started = [children.start(*recording(place, "adam", "sgd")) for _ in range(count)]
+    for process in started:
+        code, said = children.wait(process)
+        assert code == 0, said
+        assert all(
+            f"{name}, seed {seed}: test accuracy" in said for name in ("adam", "sgd") for seed in (0, 1)
+        )
+    assert times_passed(children, "epoch 1, step 1", "epoch 3, step 6", "record: renamed") == [4, 4, 4]
+    assert {path.name for path in place.iterdir()} == {
+        f"{n}-seed{s}.json" for n in ("adam", "sgd") for s in (0, 1)
+    }
+    assert list((cache / "checkpoints").iterdir()) == []
+
+
+@pytest.mark.long
+def test_whoever_holds_the_lock_may_die_at_any_moment(children, place, cache, tmp_path):
+    """Four share two runs. Twenty are killed, each after a wait drawn with seed 2, and replaced."""
+    command, waits = recording(place, "adam", "sgd"), random.Random(2)
+    children.run(*recording(tmp_path / "alone", "adam", "sgd"), epochs=40)
+    children.forget()
+    started, deaths = [children.start(*command, epochs=40) for _ in range(4)], 0
+    while deaths < 20:
+        time.sleep(waits.uniform(0.1, 0.8))
+        victim = started.pop(waits.randrange(4))
+        children.kill(victim)
+        code, said = children.wait(victim)
+        assert code == -9, f"all was recorded before 20 were killed: {said}"
+        deaths += 1
+        started.append(children.start(*command, epochs=40))
+    for process in started:
+        code, said = children.wait(process)
+        assert code == 0, said
+    assert deaths == 20
+    # An epoch is trained again only where a death cut it short, or cut its checkpoint short.
+    begun = Counter(moment for moment in children.moments() if moment.endswith("step 1"))
+    assert begun.total() <= 4 * 40 + deaths
+    assert times_passed(children, "record: renamed") == [4]
+    for name in ("adam", "sgd"):
+        for one, other in zip(
+            runs.recorded(name, place), runs.recorded(name, tmp_path / "alone"), strict=True
+        ):
+            assert one.result == other.result
+            assert one.column("train_loss") == other.column("train_loss")
+    assert {path.suffix for path in place.iterdir()} == {".json"}
+    assert list((cache / "checkpoints").iterdir()) == []
+
+
+def test_a_lock_whose_file_is_gone_lets_nobody_train_twice(children, place, tmp_path):
+    """One opens the lock file; before it locks, another records all and removes the file."""
+    command = recording(place, "adam")
+    late = children.start(*command, pause=tmp_path / "pause", lock="plain")
+    wait_until((tmp_path / "pause").exists)
+    children.run(*command)
+    assert [path.suffix for path in place.iterdir()] == [".json"] * 2
+    (tmp_path / "pause").unlink()
+    code, said = children.wait(late)
+    assert code == 0, said
+    assert children.moments(late).count("locked") == 1  # it got the lock of a file that is gone
+    assert times_passed(children, "epoch 1, step 1", "record: renamed") == [2, 2]
+    assert [path.suffix for path in place.iterdir()] == [".json"] * 2
+
+
+# Preparing
+
+OTHERS = pytest.mark.filterwarnings("ignore:The training images found")
+
+
+@OTHERS
+@pytest.mark.parametrize("count", [2, 4])
+def test_several_prepare_the_same_data_at_once(count, children, folder, cache):
+    fakes.write_classes(folder, fakes.class_files(fakes.cifar(400, 100)))
+    started = [children.start("data", "cifar10") for _ in range(count)]
+    for process in started:
+        code, said = children.wait(process)
+        assert code == 0 and "400 training and 100 test images" in said, said
+    assert_prepared(cache)
+
+
+@OTHERS
+@pytest.mark.parametrize("moment", ["prepared: 50 % written", "prepared: synced", "prepared: renamed"])
+def test_killed_while_preparing(moment, children, folder, cache):
+    fakes.write_classes(folder, fakes.class_files(fakes.cifar(400, 100)))
+    assert children.wait(children.start("data", "cifar10", die=moment))[0] == -9
+    assert "400 training and 100 test images" in children.run("data", "cifar10")
+    if moment == "prepared: renamed":  # the one that was killed had done all, but for its empty folder
+        shutil.rmtree(*cache.glob(".*.part"))
+    assert_prepared(cache)
+
+
+def assert_prepared(cache):
+    """The cache holds one file, and what is in it is what the originals hold."""
+    (prepared,) = cache.iterdir()
+    kept = data.load("cifar10")
+    prepared.unlink()
+    again = data.load("cifar10")
+    for part in ("train", "test"):
+        for name in ("pixels", "labels"):
+            assert torch.equal(getattr(getattr(kept, part), name), getattr(getattr(again, part), name))
+    assert kept.fingerprint == again.fingerprint

@@ -1,10 +1,13 @@
 """The training loop: exact, repeatable, and able to stop and go on."""
 
 import math
+import random
 
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from cifar_lib import CourseError, data, device, evaluate, models, recipes, train
 from cifar_lib.train import make_optimizer, train_epoch
@@ -92,6 +95,100 @@ def test_killed_while_writing_goes_on_from_the_checkpoint_before(tiny, toy_image
         train.train(tiny, toy_images, checkpoint=path)
     assert [file.name for file in tmp_path.glob("*tiny*")] == [path.name]
     assert_same(train.train(tiny, toy_images), train.train(tiny, toy_images, checkpoint=path))
+
+
+ONCE = []
+
+
+class Saved:
+    """A checkpoint of `tiny` after one epoch, and how to read it."""
+
+    def __init__(self, path, recipe, dataset):
+        self.path, self.recipe, self.dataset = path, recipe.but(epochs=1), dataset
+        if not ONCE:
+            train.train(self.recipe, dataset, checkpoint=path)
+            ONCE.append(path.read_bytes())
+        (self.content,) = ONCE
+        path.write_bytes(self.content)
+
+        model = models.build(self.recipe, (3, 32, 32)).to(memory_format=torch.channels_last)
+        self.state, self.optimizer = train.Trained(model), make_optimizer(self.recipe, model)
+
+    def load(self):
+        train.load_checkpoint(self.path, self.recipe, self.dataset, 0, self.state, self.optimizer)
+        return self.state
+
+    def refusal(self):
+        """The sentence with which it is refused; any other exception fails the test."""
+        with pytest.raises(CourseError) as caught:
+            self.load()
+        text = str(caught.value)
+        assert str(self.path) in text and "delete it to start anew" in text and "\n" not in text
+        return text
+
+
+@pytest.fixture
+def saved(tmp_path, tiny, toy_images):
+    return Saved(tmp_path / "saved.safetensors", tiny, toy_images)
+
+
+EVERY = [499, pytest.param(7, marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("every", EVERY)
+def test_a_checkpoint_cut_at_any_byte_is_refused(every, saved):
+    for length in [*range(20), *range(20, len(saved.content), every), len(saved.content) - 1]:
+        saved.path.write_bytes(saved.content[:length])
+        assert "is damaged" in saved.refusal()
+    saved.path.write_bytes(saved.content + b"x")
+    assert "is damaged" in saved.refusal()
+    saved.path.write_bytes(saved.content)
+    assert len(saved.load().history) == 1
+
+
+@pytest.mark.parametrize("every", EVERY)
+def test_a_checkpoint_with_any_byte_changed_is_refused(every, saved):
+    """In the header or in the numbers, one bit or all of them."""
+    draws = random.Random(0)
+    for place in [*range(20), *range(20, len(saved.content), every), len(saved.content) - 1]:
+        content = bytearray(saved.content)
+        content[place] ^= draws.choice([1, 2, 4, 8, 16, 32, 64, 128, 255])
+        saved.path.write_bytes(content)
+        text = saved.refusal()
+        assert "is damaged" in text or "belongs to another run" in text
+
+
+FOREIGN = {
+    "nothing": lambda tensors: {},
+    "other names": lambda tensors: {f"x.{name}": value for name, value in tensors.items()},
+    "another shape": lambda tensors: tensors | {"model.linear.bias": torch.zeros(3)},
+    "a part is missing": lambda tensors: {n: t for n, t in tensors.items() if n != "model.linear.bias"},
+    "a part too many": lambda tensors: tensors | {"model.more": torch.zeros(3)},
+    "another shape in the optimizer": lambda tensors: tensors | {"optimizer.0.exp_avg": torch.zeros(3)},
+    "a weight that there is not": lambda tensors: tensors | {"optimizer.99.exp_avg": torch.zeros(3)},
+    "no number": lambda tensors: tensors | {"optimizer.x.exp_avg": torch.zeros(3)},
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("notes", ["none", "of this run", "of this run, with their checksum"])
+def test_a_foreign_file_in_place_of_a_checkpoint_is_refused(kind, notes, saved):
+    tensors = load_file(saved.path)
+    with safe_open(saved.path, "pt") as file:
+        written = file.metadata()
+    tensors = FOREIGN[kind](tensors)
+    if notes.endswith("checksum"):  # as another version of the library might write it
+        del written["checksum"]
+        written["checksum"] = train._checksum(tensors, written)
+    save_file(tensors, saved.path, None if notes == "none" else written)
+    expected = {"none": "another run", "of this run": "is damaged"}.get(notes, "another version")
+    assert expected in saved.refusal()
+
+
+def test_a_checkpoint_that_goes_while_it_is_opened_is_none(saved):
+    """A recording of the same run into another folder removes it when it is done."""
+    saved.path.unlink()
+    assert saved.load().history == []
 
 
 def reference_epochs(recipe, images, seed, epochs):
