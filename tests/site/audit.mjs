@@ -38,6 +38,8 @@ const rules = {
 const settle = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 400)));
 
 async function check(rules) {
+  // The theme answers to a change of light with the next frame.
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
   const { violations } = rules ? await axe.run({ ...rules, resultTypes: ["violations"] }) : { violations: [] };
   const outside = [...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > innerWidth);
   return {
