@@ -12,10 +12,14 @@ from sphinx.util.docutils import SphinxDirective
 from cifar_lib import recipes, runs
 
 # On a first visit the theme has no mode yet: it logs an error, and shows no colours until its script has come.
-FIRST_MODE = """
+# Paper is light: the theme would print its dark mode's pale letters.
+MODE = """
   const shown = document.documentElement.dataset;
   shown.mode ||= "auto";
   shown.theme ||= matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  let onScreen = shown.theme;
+  addEventListener("beforeprint", () => { onScreen = shown.theme; shown.theme = "light"; });
+  addEventListener("afterprint", () => { shown.theme = onScreen; });
 """
 PLAN = Path(__file__).parent.parent / "computing-plan.csv"
 
@@ -122,5 +126,5 @@ def setup(app):
     app.add_directive("computing-plan", ComputingPlan)
     app.connect("html-page-context", keep_local, priority=900)
     app.connect("html-page-context", mend_roles)
-    app.add_js_file(None, body=FIRST_MODE)
+    app.add_js_file(None, body=MODE)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
