@@ -40,7 +40,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @cache
 def audit():
-    """What `site/audit.mjs` found: {path: {"noise": [...], (theme, width): {...}}}. One browser for all pages."""
+    """What `site/audit.mjs` found: {path: {"noise": [...], (theme, width): {...}}}."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=SITE))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     browser = next(filter(None, map(shutil.which, BROWSERS)))

@@ -1,4 +1,4 @@
-"""Sphinx extension: tables of the recorded runs; pages that ask no other host for anything and that all can use."""
+"""Sphinx extension: tables of the recorded runs; pages that ask no other host and that all can use."""
 
 import csv
 from fnmatch import fnmatch
@@ -11,7 +11,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from cifar_lib import recipes, runs
 
-# On a first visit the theme has no mode yet: it logs an error, and shows no colours until its script has come.
+# On a first visit the theme has no mode: it logs an error, and shows no colours until its script is there.
 # Paper is light: the theme would print its dark mode's pale letters.
 MODE = """
   const shown = document.documentElement.dataset;

@@ -15,38 +15,44 @@ await context.addInitScript(() => localStorage.clear());
 
 function prepare() {
   for (const details of document.querySelectorAll("details")) details.open = true;
-  // Most of axe's time goes to the colours of code: each colour on each ground needs to be measured once.
-  const seen = new Set();
-  for (const token of document.querySelectorAll("pre span[class]")) {
-    const look = `${token.className} in ${token.closest("div.highlight, div.output")?.parentElement.className}`;
-    if (seen.has(look)) token.replaceWith(...token.childNodes);
-    seen.add(look);
+  // Axe takes its time over colours, and like elements have like ones: the first of each look stands for the others.
+  const looks = new Set();
+  const root = document.querySelector("main");
+  const above = (e) => (e === root ? [] : [...above(e.parentElement), e]);
+  for (const element of root.querySelectorAll("*")) {
+    const path = above(element);
+    const look = path.map((e) => [e.tagName, e.className, e.getAttribute("style")]).join();
+    if (looks.has(look)) element.setAttribute("data-seen", "");
+    else for (const e of path) e.removeAttribute("data-seen");
+    looks.add(look);
   }
+  for (const token of document.querySelectorAll("pre span[data-seen]")) token.replaceWith(...token.childNodes);
 }
 
 // The theme changes nothing but colours, and the width none of them.
-const colours = ["color-contrast", "link-in-text-block"];
 const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
-const off = Object.fromEntries(colours.map((rule) => [rule, { enabled: false }]));
-const rules = {
-  "light 1280": { runOnly: tags },
-  "dark 1280": { runOnly: colours },
-  "light 360": { runOnly: tags, rules: off },
-};
+const colourRules = ["color-contrast", "link-in-text-block"];
+const others = [{ include: ["html"] }, { runOnly: tags, rules: Object.fromEntries(colourRules.map((rule) => [rule, { enabled: false }])) }];
+const colours = [{ exclude: ["[data-seen]"] }, { runOnly: colourRules }];
+const runs = { "light 1280": [colours, others], "dark 1280": [colours], "light 360": [others], "dark 360": [] };
 
 // The theme gives boxes that scroll their tab stops 0.3 seconds after the window has changed.
 const settle = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 400)));
 
-async function check(rules) {
+async function check(runs) {
   // The theme answers to a change of light with the next frame.
   await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-  const { violations } = rules ? await axe.run({ ...rules, resultTypes: ["violations"] }) : { violations: [] };
-  const outside = [...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > innerWidth);
+  const violations = [];
+  for (const [where, options] of runs) {
+    const found = await axe.run(where, { ...options, resultTypes: ["violations"] });
+    for (const { id, nodes } of found.violations) violations.push(...nodes.map((node) => `${id}: ${node.target.join(" ")}`));
+  }
+  const outside = [...document.querySelectorAll("article *")].filter((e) => e.getBoundingClientRect().right > innerWidth);
   return {
     shown: document.documentElement.dataset.theme,
     excess: document.scrollingElement.scrollWidth - innerWidth,
     widest: outside.at(-1)?.outerHTML.slice(0, 80),
-    violations: violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(" ")}`)),
+    violations,
   };
 }
 
@@ -74,7 +80,7 @@ for (const path of paths) {
         await page.evaluate(prepare);
         await page.addScriptTag({ path: axe });
       }
-      views.push({ theme, width, ...(await page.evaluate(check, rules[`${theme} ${width}`])) });
+      views.push({ theme, width, ...(await page.evaluate(check, runs[`${theme} ${width}`])) });
     }
   }
   found.push({ path, noise, views });
