@@ -1,9 +1,10 @@
-# make book · test · test-long · record · lint · clean
+# make book · test · test-long · test-oldest · record · lint · clean
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
+OLDEST := .venv-oldest/bin
 
-.PHONY: book test test-long record lint clean
+.PHONY: book test test-long test-oldest record lint clean
 
 book: $(READY)  ## build the site from the stored outputs
 	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
@@ -23,6 +24,10 @@ test-long: export OMP_NUM_THREADS = 1
 test-long: $(READY)  ## the faults that take minutes: see book/trust.md
 	$(BIN)/python -m pytest tests -q -m long
 
+test-oldest: export OMP_NUM_THREADS = 1
+test-oldest: .venv-oldest/.installed  ## unit tests with the oldest PyTorch that pyproject.toml allows
+	$(OLDEST)/python -m pytest tests -q --ignore=tests/test_book.py --ignore=tests/test_site.py
+
 record: $(READY)  ## execute every chapter in the recorded profile and keep its outputs
 	$(BIN)/python notebooks/execute.py
 
@@ -31,10 +36,17 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf _build .venv
+	rm -rf _build .venv .venv-oldest
 
 $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $@
+
+.venv-oldest/.installed: requirements.txt requirements-oldest.txt pyproject.toml
+	$(PYTHON) -m venv .venv-oldest
+	grep -v '^torch' requirements.txt > .venv-oldest/others.txt
+	$(OLDEST)/python -m pip install --quiet -r .venv-oldest/others.txt -r requirements-oldest.txt
+	$(OLDEST)/python -m pip install --quiet --no-deps -e .
 	touch $@

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -31,6 +32,22 @@ class MLP(nn.Module):
 
     def forward(self, x):
         return self.layers(x)
+
+
+class Pointwise(nn.Conv2d):
+    """A 1×1 convolution that leaves out the positions between its strides before it convolves.
+
+    The result is that of `nn.Conv2d`. PyTorch's own, with few channels, writes past the end of its
+    memory in the backward pass on a CPU: gradients are wrong, or the process dies (oneDNN's issue 6035;
+    seen in PyTorch 2.11 and 2.14, with fewer than 8 channels on AVX2).
+    """
+
+    def __init__(self, inputs, outputs, stride, bias=True):
+        super().__init__(inputs, outputs, 1, stride, bias=bias)
+
+    def forward(self, x):
+        rows, columns = self.stride
+        return F.conv2d(x[:, :, ::rows, ::columns], self.weight, self.bias)
 
 
 class SkipCNN(nn.Module):
@@ -70,8 +87,8 @@ class SkipCNN(nn.Module):
         merged = 2 * wide if merge == "concat" else wide
         relu = ACTIVATIONS[activation]
 
-        def convolution(inputs, outputs, kernel=3, stride=1):
-            return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=not batch_norm)
+        def convolution(inputs, outputs, stride=1):
+            return nn.Conv2d(inputs, outputs, 3, stride, 1, bias=not batch_norm)
 
         def norm(channels):
             return nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
@@ -80,7 +97,7 @@ class SkipCNN(nn.Module):
         self.conv2, self.bn_conv2, self.conv2_relu = convolution(width, wide, stride=2), norm(wide), relu()
         self.conv3, self.bn_conv3, self.conv3_relu = convolution(wide, wide), norm(wide), relu()
         if merge != "none":
-            self.skip = convolution(width, wide, kernel=1, stride=2)
+            self.skip = Pointwise(width, wide, stride=2, bias=not batch_norm)
             self.bn_skip, self.skip_relu = norm(wide), relu()
         self.conv4, self.bn_conv4 = convolution(merged, 2 * wide, stride=2), norm(2 * wide)
         self.conv4_relu = relu()

@@ -374,14 +374,14 @@ def _way(before, box, boxes):
 
 
 class _Tracer(fx.Tracer):
-    """Traces into every module but those of the classes `whole`."""
+    """Traces into every module but convolutions of any kind, and those of the classes `whole`."""
 
     def __init__(self, whole):
         super().__init__()
         self.whole = whole
 
     def is_leaf_module(self, module, name):
-        return isinstance(module, self.whole) or super().is_leaf_module(module, name)
+        return isinstance(module, (nn.Conv2d, self.whole)) or super().is_leaf_module(module, name)
 
 
 def _boxes(model, shape, whole):

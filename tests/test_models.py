@@ -1,5 +1,8 @@
 """Shapes, sizes and wiring of the networks."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import fx, nn
@@ -116,17 +119,29 @@ def test_without_the_concatenation_a_greater_width_keeps_the_number_of_parameter
     assert one == pytest.approx(other, rel=0.03)
 
 
+class Tracer(fx.Tracer):
+    """Traces a network down to its layers."""
+
+    def is_leaf_module(self, module, name):
+        return isinstance(module, nn.Conv2d) or super().is_leaf_module(module, name)
+
+
+def trace(**options):
+    model = SkipCNN(width=4, **options)
+    return fx.GraphModule(model, Tracer().trace(model))
+
+
 def graph(**options):
     """{name of a step: the names of the steps that it takes from} of a SkipCNN."""
-    traced = fx.symbolic_trace(SkipCNN(width=4, **options))
+    traced = trace(**options)
     return {node.name: [before.name for before in node.all_input_nodes] for node in traced.graph.nodes}
 
 
 @pytest.mark.parametrize("merge", ["concat", "add", "none"])
 def test_batch_norm_and_relu_follow_every_convolution(merge):
-    traced = fx.symbolic_trace(SkipCNN(width=4, merge=merge))
+    traced = trace(merge=merge)
     kind = {
-        node.name: type(traced.get_submodule(node.target)).__name__
+        node.name: type(traced.get_submodule(node.target)).__name__.replace("Pointwise", "Conv2d")
         for node in traced.graph.nodes
         if node.op == "call_module"
     }
@@ -192,3 +207,40 @@ def test_flops_leave_the_network_as_it_was():
     models.flops(model)
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("inputs", [4, 16])
+def test_a_pointwise_convolution_is_torchs(inputs, bias):
+    ours = models.Pointwise(inputs, 8, stride=2, bias=bias)
+    torchs = nn.Conv2d(inputs, 8, 1, stride=2, bias=bias).double()  # double takes another way in PyTorch
+    torchs.load_state_dict(ours.state_dict())
+    x = torch.randn(32, inputs, 31, 32)
+    weights, got, expected = torch.randn(8), ours(x), torchs(x.double())
+    torch.testing.assert_close(got, expected.float())
+    for outputs in (got, expected):
+        (outputs * weights[:, None, None]).square().mean().backward()
+    for one, other in zip(ours.parameters(), torchs.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad.float())
+
+
+@pytest.mark.long
+def test_a_narrow_network_trains_without_writing_past_its_memory():
+    """In a process of its own: where this goes wrong, the process dies (see `models.Pointwise`)."""
+    code = (
+        "import torch; from cifar_lib.models import SkipCNN\n"
+        "model = SkipCNN(width=4).to(memory_format=torch.channels_last)\n"
+        "x = torch.randn(32, 3, 32, 32).contiguous(memory_format=torch.channels_last)\n"
+        "for _ in range(20): model(x).square().mean().backward()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_no_network_has_a_strided_pointwise_convolution_of_few_channels_in_pytorchs_own_way(name):
+    recipe = recipes.RECIPES[name]
+    shape = (1, 28, 28) if "28" in recipe.data or "mnist" in recipe.data else (3, 32, 32)
+    for module in models.build(recipe, shape).modules():
+        if type(module) is nn.Conv2d and module.kernel_size == (1, 1) and module.stride != (1, 1):
+            assert module.in_channels >= 16  # a whole register's on every processor

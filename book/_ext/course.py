@@ -43,27 +43,39 @@ class Table(SphinxDirective):
 
 
 class RecordedRuns(Table):
-    """A row for each recipe, made from the JSON files in `cifar_lib/recorded`."""
+    """A row for each recipe and device, made from the JSON files in `cifar_lib/recorded`."""
 
     def lines(self):
         every = every_run()
+        letters = {where: chr(ord("A") + i) for i, where in enumerate(dict.fromkeys(map(place, every)))}
         lines = [
-            "| recipe | data | seeds | epochs | parameters | test | validation | seconds |",
-            "|---|---|---|---:|---:|---|---|---:|",
+            "| recipe | data | device | seeds | epochs | parameters | test | validation | seconds |",
+            "|---|---|---|---|---:|---:|---|---|---:|",
         ]
         for name, group in groupby(every, key=lambda run: run.recipe.name):
-            several = list(group)
-            first = several[0]
-            seconds = runs.mean_and_spread(run.seconds for run in several)[0]
-            lines.append(
-                f"| `{name}` | {first.recipe.data} | {', '.join(str(run.seed) for run in several)} "
-                f"| {first.recipe.epochs} | {first.model['parameters']:,} "
-                f"| {runs.percent(several, 'test_accuracy')} | {runs.percent(several, 'val_accuracy')} "
-                f"| {seconds:,.0f} |"
-            )
-        where = sorted({(run.environment["device"], run.environment["torch"]) for run in every})
-        lines += ["", "Devices: " + "; ".join(f"{device}, PyTorch {torch}" for device, torch in where) + "."]
-        return lines
+            group = sorted(group, key=lambda run: letters[place(run)])
+            for where, alike in groupby(group, key=place):
+                several = list(alike)
+                first = several[0]
+                seconds = runs.mean_and_spread(run.seconds for run in several)[0]
+                lines.append(
+                    f"| `{name}` | {first.recipe.data} | {letters[where]} "
+                    f"| {', '.join(str(run.seed) for run in several)} "
+                    f"| {first.recipe.epochs} | {first.model['parameters']:,} "
+                    f"| {runs.percent(several, 'test_accuracy')} | {runs.percent(several, 'val_accuracy')} "
+                    f"| {seconds:,.0f} |"
+                )
+        gpu = sum(not device.startswith("CPU") for device, _ in map(place, every))
+        listed = "; ".join(
+            f"{letter}: {device}, PyTorch {torch}" for (device, torch), letter in letters.items()
+        )
+        counted = f"{gpu:,} of {len(every):,} recorded runs" if gpu else "No recorded run"
+        return [*lines, "", f"Devices: {listed}. {counted} used a GPU."]
+
+
+def place(run):
+    """Where a run was trained: the device in words, and PyTorch's version."""
+    return run.environment["device"], run.environment["torch"]
 
 
 class ComputingPlan(Table):
