@@ -33,6 +33,7 @@ def _parser():
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--device", help="cpu, cuda, cuda:1; by default the best there is")
     one.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the recipe")
+    one.add_argument("--compile", action="store_true", help="quicker steps, after a minute of compilation")
     one.set_defaults(command=_train)
 
     one = commands.add_parser("evaluate", help="accuracy of recorded weights, with intervals")
@@ -61,12 +62,13 @@ def _train(arguments):
     recipe = recipe.but(**dict(_change(text, recipe) for text in arguments.set))
     dataset = data.load(recipe.data)
     print(dataset)
-    trained = train(recipe, dataset, arguments.seed, device=arguments.device, progress=True)
+    options = {"device": arguments.device, "compiled": arguments.compile}
+    trained = train(recipe, dataset, arguments.seed, progress=True, **options)
     for entry in trained.history:
-        print(
-            f"epoch {entry['epoch']:3}  rate {entry['rate']:.5f}  loss {entry['train_loss']:.4f}  "
-            f"validation loss {entry['val_loss']:.4f}  accuracy {entry['val_accuracy']:.1%}"
-        )
+        line = f"epoch {entry['epoch']:3}  rate {entry['rate']:.5f}  loss {entry['train_loss']:.4f}"
+        if recipe.holdout:
+            line += f"  validation loss {entry['val_loss']:.4f}  accuracy {entry['val_accuracy']:.1%}"
+        print(line)
     print(f"{trained.seconds:.0f} s on {devices.describe(devices.pick(arguments.device))}")
 
 
@@ -77,7 +79,10 @@ def _evaluate(arguments):
         raise CourseError(f"Seed {arguments.seed} of {recipe.name!r} is not recorded: record it first.")
     dataset = data.load(recipe.data)
     print(f"{recipe.name}, seed {arguments.seed}. {dataset}")
-    for part, images in (("validation", data.split(dataset.train)[1]), ("test", dataset.test)):
+    parts = {"validation": data.split(dataset.train)[1], "test": dataset.test}
+    if not recipe.holdout:  # it was trained on them
+        del parts["validation"]
+    for part, images in parts.items():
         outputs = evaluate.logits(chosen.network(), images.pixels)
         share = evaluate.accuracy(outputs, images.labels)
         low, high = evaluate.interval(share, len(images))

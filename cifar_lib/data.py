@@ -161,17 +161,18 @@ def augment(pixels, shifts=None, *, mirrored=None):
         mirrored: bool [N] on the CPU, the images to mirror; None for no image.
     """
     n, _, height, width = pixels.shape
-    rows = torch.arange(height).expand(n, -1)
-    columns = torch.arange(width).expand(n, -1)
-    if mirrored is not None:
-        columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-    if shifts is not None:
-        reach = int(shifts.abs().max())
-        rows, columns = rows + reach + shifts[0, :, None], columns + reach + shifts[1, :, None]
-        pixels = F.pad(pixels, (reach,) * 4)
     device = pixels.device
+    rows = torch.arange(height, device=device).expand(n, -1)
+    columns = torch.arange(width, device=device).expand(n, -1)
+    if mirrored is not None:
+        columns = torch.where(mirrored.to(device)[:, None], columns.flip(1), columns)
+    if shifts is not None:
+        reach = int(shifts.abs().max())  # on the CPU: a GPU would have to be waited for
+        down, right = (shifts + reach).to(device)[:, :, None]
+        rows, columns = rows + down, columns + right
+        pixels = F.pad(pixels, (reach,) * 4)
     image = torch.arange(n, device=device)[:, None, None]
-    rows, columns = rows.to(device)[:, :, None], columns.to(device)[:, None, :]
+    rows, columns = rows[:, :, None], columns[:, None, :]
     return pixels.permute(0, 2, 3, 1)[image, rows, columns].permute(0, 3, 1, 2)
 
 

@@ -191,6 +191,21 @@ def _family(name, model, **options):
     return _SMALL.but(name=f"family-{name}", model=model, options=options, rate=0.002)
 
 
+_FAST72 = Recipe(
+    "fast72",
+    model="fast-cnn",
+    options={"widths": [24, 64, 64]},
+    epochs=2,
+    batch_size=500,
+    optimizer="muon",
+    rate=0.2,
+    schedule="linear",
+    flip=True,
+    label_smoothing=0.2,
+    sides=[[0, 16], [0.5, 24]],
+    views=2,
+)
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -249,5 +264,6 @@ RECIPES = {
         _family("factorised", "googlenet", factorised=True),
         _family("resnet", "resnet"),
         _family("paper", "skip-cnn", width=16),
+        _FAST72,
     )
 }

@@ -5,7 +5,7 @@ import json
 import fakes
 import pytest
 
-from cifar_lib import CourseError, data, runs
+from cifar_lib import CourseError, data, recipes, runs
 from cifar_lib.__main__ import main
 
 QUICK = ["--set", "epochs=2", "--set", "batch_size=32"]
@@ -18,6 +18,16 @@ def test_train_prints_each_epoch(capsys):
     assert [line.split()[:2] for line in lines[1:3]] == [["epoch", "1"], ["epoch", "2"]]
     assert " s on CPU (" in lines[3]
     assert len(lines) == 4
+
+
+def test_without_a_holdout_nothing_is_said_of_validation(recorded_folder, tiny, monkeypatch, capsys):
+    whole = tiny.but(name="whole", holdout=False)
+    monkeypatch.setitem(recipes.RECIPES, "whole", whole)
+    assert main(["train", "whole", "--device", "cpu"]) == 0
+    runs.record(whole, 0, device="cpu", keep_weights=True, progress=False)
+    assert main(["evaluate", "whole"]) == 0
+    printed = capsys.readouterr().out
+    assert "epoch   4" in printed and "test: " in printed and "validation" not in printed
 
 
 def test_train_takes_seed_and_changed_fields(capsys, monkeypatch):

@@ -391,3 +391,15 @@ def test_a_checkpoint_of_the_gpu_goes_on_on_the_cpu(tiny, toy_images, tmp_path, 
         killed_after(2, patch)
         train.train(tiny, toy_images, device="cuda", checkpoint=path)
     assert len(train.train(tiny, toy_images, device="cpu", checkpoint=path).history) == 4
+
+
+@pytest.mark.long
+def test_a_compiled_step_computes_the_same(tiny):
+    dataset = data.load("toy")
+    one_step = tiny.but(epochs=1, batch_size=360, schedule="constant")
+    usual, compiled = (train.train(one_step, dataset, device="cpu", compiled=c) for c in (False, True))
+    assert compiled.history[0]["train_loss"] == pytest.approx(usual.history[0]["train_loss"], rel=1e-5)
+    weights = usual.model.state_dict()
+    assert weights.keys() == compiled.model.state_dict().keys()
+    for name, value in compiled.model.state_dict().items():
+        torch.testing.assert_close(value, weights[name], rtol=0.02, atol=2e-4)
