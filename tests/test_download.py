@@ -2,6 +2,9 @@
 
 import gzip
 import hashlib
+import random
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -14,6 +17,7 @@ from cifar_lib import CourseError, data, download, sources
 
 CONTENT = bytes(i * i % 251 for i in range(300_000))
 NAME = "file.bin"
+STALLS = {"silent", "mute", "slow_headers", "trickle"}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -27,13 +31,18 @@ class Handler(BaseHTTPRequestHandler):
         with suppress(OSError):
             getattr(self, behaviour)(self.server.files.get(name, CONTENT))
 
+    def write(self, content):
+        self.server.sent += len(content)
+        self.wfile.write(content)
+
     def send(self, content, status=200, length=None, **headers):
         self.send_response(status)
         self.send_header("Content-Length", str(len(content) if length is None else length))
+        self.close_connection = length is not None  # else the client would wait, or read on
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
-        self.wfile.write(content)
+        self.write(content)
 
     def good(self, content):
         wanted = self.headers["Range"]
@@ -51,32 +60,103 @@ class Handler(BaseHTTPRequestHandler):
     def busy(self, content):
         self.send(b"busy", 503)
 
+    def busy_once(self, content):
+        first = self.server.asked.count(("busy_once", self.headers["Range"])) == 1
+        return self.busy(content) if first else self.good(content)
+
     def wrong(self, content):
         self.send(content[::-1])
 
     def page(self, content):
-        self.send(b"<html>Log in to this network</html>", Content_Type="text/html")
+        self.send(b"<html>Log in to this network</html>", Content_Type="text/html; charset=utf-8")
+
+    def page_in_disguise(self, content):
+        self.send(b"<html>Log in to this network</html>")
+
+    def page_cut(self, content):
+        self.send(b"<html>Log in to", length=len(content))
 
     def cut(self, content):
         self.send(content[: len(content) // 2], length=len(content))
+
+    def other_start(self, content):
+        """Asked for a part, it sends one from another place than it was asked for, and says so."""
+        if self.headers["Range"] is None:
+            return self.send(content)
+        return self.send(content[5:], 206, Content_Range=f"bytes 5-{len(content) - 1}/{len(content)}")
+
+    def other_rest(self, content):
+        """Asked for a part, it sends other bytes than those of the file."""
+        if self.headers["Range"] is None:
+            return self.send(content)
+        start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+        place = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        return self.send(content[start:][::-1], 206, Content_Range=place)
+
+    def too_short(self, content):
+        self.send(content, length=1000)
+
+    def too_long(self, content):
+        self.send(content, length=2 * len(content))
+
+    def no_number(self, content):
+        self.send(content, length="many")
+
+    def two_numbers(self, content):
+        self.send(content, length="5, 6")
+
+    def endless(self, content):
+        self.send_response(200)
+        self.end_headers()
+        while not self.server.stop.is_set():
+            self.write(content)
         self.close_connection = True
 
     def loop(self, content):
         self.send(b"", 302, Location=self.path)
 
+    def to_another_host(self, content):
+        self.send(b"", 302, Location=f"http://localhost:{self.server.server_port}/good/{NAME}")
+
+    def to_a_file(self, content):
+        self.send(b"", 302, Location="file:///etc/hostname")
+
+    def to_nowhere(self, content):
+        self.send(b"", 302, Location="http://[")
+
     def silent(self, content):
-        self.send(content[:1000], length=len(content))
+        self.send(content[:1], length=len(content))
         self.server.stop.wait(10)
 
     def mute(self, content):
         self.server.stop.wait(10)
         self.close_connection = True
 
+    def slow_headers(self, content):
+        self.send_response(200)
+        self.flush_headers()
+        for i in range(1000):
+            self.wfile.write(f"X-{i}: 0\r\n".encode())
+            if self.server.stop.wait(0.02):
+                break
+        self.close_connection = True
+
     def trickle(self, content):
         self.send(b"", length=len(content))
         for i in range(1000):
-            self.wfile.write(content[10 * i : 10 * i + 10])
+            self.write(content[10 * i : 10 * i + 10])
             if self.server.stop.wait(0.02):
+                break
+
+    def unhurried(self, content):
+        """As good, but over half a second."""
+        start = int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        place = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        headers = {"Content_Range": place} if start else {}
+        self.send(b"", 206 if start else 200, length=len(content) - start, **headers)
+        for i in range(start, len(content), len(content) // 10):
+            self.write(content[i : i + len(content) // 10])
+            if self.server.stop.wait(0.05):
                 break
 
     def packed(self, content):
@@ -86,9 +166,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def unknown_length(self, content):
         self.send_response(200)
-        self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(content)
+        self.write(content)
         self.close_connection = True
 
     def log_message(self, *arguments):
@@ -99,7 +178,7 @@ class Handler(BaseHTTPRequestHandler):
 def server():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    server.asked, server.files, server.stop = [], {}, threading.Event()
+    server.asked, server.files, server.sent, server.stop = [], {}, 0, threading.Event()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield server
@@ -109,12 +188,19 @@ def server():
     server.server_close()
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(download, "PAUSE_SECONDS", 0.05)
+
+
 @pytest.fixture
 def fetch(server, folder, monkeypatch):
     """Fetch the small file by mirrors of these behaviours, into `folder`."""
-    monkeypatch.setattr(download, "SILENT_SECONDS", 0.4)
 
     def fetch(*behaviours):
+        if STALLS & set(behaviours):
+            monkeypatch.setattr(download, "ANSWER_SECONDS", 0.6)
+            monkeypatch.setattr(download, "SILENT_SECONDS", 0.3)
         mirrors = [f"http://127.0.0.1:{server.server_port}/{behaviour}" for behaviour in behaviours]
         monkeypatch.setitem(download.MIRRORS, "cifar10", mirrors)
         monkeypatch.setitem(download.FILES, "cifar10", [(NAME, hashlib.md5(CONTENT).hexdigest())])
@@ -148,35 +234,73 @@ def test_a_file_with_wrong_bytes_is_replaced(fetch, folder):
     assert (folder / NAME).read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("first", ["busy", "wrong", "page", "cut", "loop", "silent", "mute", "trickle"])
-def test_the_next_mirror_is_asked_when_one_fails(first, fetch, server, folder):
+# What a bad host does, and the reason that the reader is told when no mirror is better.
+FAULTS = {
+    "busy": "status 503",
+    "wrong": "wrong content",
+    "page": "a web page in place of the file",
+    "page_in_disguise": "wrong content",
+    "page_cut": "no connection, or cut off",
+    "cut": "no connection, or cut off",
+    "too_short": "wrong content",
+    "two_numbers": "a header or redirect that makes no sense",
+    "endless": "wrong content",
+    "loop": "redirects in a loop",
+    "to_a_file": "a header or redirect that makes no sense",
+    "to_nowhere": "a header or redirect that makes no sense",
+    "silent": "too slow",
+    "mute": "too slow",
+    "slow_headers": "too slow",
+    "trickle": "too slow",
+}
+
+
+def stalled(mirrors):
+    """The most seconds that these many stalling mirrors may cost, with a second for the rest."""
+    each = download.ANSWER_SECONDS + 2 * download.SILENT_SECONDS
+    return 2 * mirrors * each + download.PAUSE_SECONDS + 1
+
+
+@pytest.mark.parametrize("first", FAULTS)
+def test_the_next_mirror_is_asked_when_one_fails(first, fetch, server, folder, monkeypatch):
+    monkeypatch.setattr(download, "LARGEST", 1_000_000)
     start = time.monotonic()
     fetch(first, "good")
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < stalled(1)
     assert server.asked[-1][0] == "good"
+    assert [behaviour for behaviour, _ in server.asked].count(first) in (1, 31)  # 30 redirects
     assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "reason"),
-    [
-        ("busy", "status 503"),
-        ("wrong", "wrong content"),
-        ("page", "wrong content"),
-        ("cut", "no connection, or cut off"),
-        ("loop", "redirects in a loop"),
-        ("silent", "too slow"),
-        ("mute", "too slow"),
-        ("trickle", "too slow"),
-    ],
-)
-def test_when_all_fail_one_sentence_names_the_reason_and_three_ways_out(behaviour, reason, fetch, folder):
+@pytest.mark.parametrize("behaviour", FAULTS)
+def test_when_all_fail_one_sentence_names_the_reason_and_three_ways_out(
+    behaviour, fetch, folder, monkeypatch
+):
+    monkeypatch.setattr(download, "LARGEST", 1_000_000)
+    start = time.monotonic()
     text = failure(fetch, behaviour)
+    assert time.monotonic() - start < stalled(1)
     assert text.startswith(f"{NAME} could not be downloaded (127.0.0.1:")
-    assert f": {reason})" in text
+    assert f": {FAULTS[behaviour]})" in text
     for way in ("try again later", f"put {NAME} into {folder} by hand", "set CIFAR_DATA to a folder"):
         assert way in text
     assert not (folder / NAME).exists()
+
+
+@pytest.mark.parametrize("behaviour", ["too_long", "no_number", "to_another_host", "busy_once"])
+def test_a_host_that_is_odd_but_sends_the_file_will_do(behaviour, fetch, folder):
+    fetch(behaviour)
+    assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
+
+
+def test_a_busy_mirror_is_asked_again_after_the_others(fetch, server):
+    fetch("busy_once", "busy", "wrong")
+    assert [behaviour for behaviour, _ in server.asked] == ["busy_once", "busy", "wrong", "busy_once"]
+
+
+def test_a_mirror_that_sent_wrong_bytes_is_not_asked_again(fetch, server):
+    failure(fetch, "wrong", "cut")
+    assert [behaviour for behaviour, _ in server.asked] == ["wrong", "cut", "cut"]
 
 
 def test_every_mirror_is_named_with_its_reason(fetch):
@@ -191,11 +315,24 @@ def test_no_connection(fetch, monkeypatch, folder):
         download.fetch("cifar10", folder)
 
 
+def half_there(folder, content=CONTENT):
+    (folder / f"{NAME}.part").write_bytes(content[: len(CONTENT) // 2])
+
+
 def test_only_the_missing_bytes_are_asked_for(fetch, server, folder):
-    failure(fetch, "cut")
-    assert (folder / f"{NAME}.part").read_bytes() == CONTENT[: len(CONTENT) // 2]
-    fetch("good")
+    fetch("cut", "good")
     assert server.asked == [("cut", None), ("good", f"bytes={len(CONTENT) // 2}-")]
+    assert server.sent == len(CONTENT)
+    assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
+
+
+@pytest.mark.parametrize("behaviour", ["busy", "page", "loop", "mute"])
+def test_what_is_there_outlives_a_mirror_that_sends_nothing_of_the_file(behaviour, fetch, server, folder):
+    half_there(folder)
+    failure(fetch, behaviour)
+    before = server.sent
+    fetch("good")
+    assert server.sent - before == len(CONTENT) // 2
     assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
 
 
@@ -203,26 +340,117 @@ def test_a_complete_partial_file_is_only_checked(fetch, server, folder):
     (folder / f"{NAME}.part").write_bytes(CONTENT)
     fetch("good")
     assert server.asked == [("good", f"bytes={len(CONTENT)}-")]
+    assert server.sent == 0
     assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
 
 
-def test_a_server_that_cannot_resume_sends_all_again(fetch, folder):
-    failure(fetch, "cut")
-    fetch("no_ranges")
+@pytest.mark.parametrize("behaviour", ["no_ranges", "unknown_length", "other_start", "other_rest"])
+def test_a_server_that_cannot_resume_sends_all_again(behaviour, fetch, folder):
+    half_there(folder)
+    fetch(behaviour)
     assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
 
 
-def test_a_damaged_partial_file_is_given_up(fetch, folder):
-    (folder / f"{NAME}.part").write_bytes(b"damaged")
-    assert "wrong content" in failure(fetch, "good")
-    assert fakes.snapshot(folder) == {}
+@pytest.mark.parametrize("content", [CONTENT[::-1], b"<html>" + CONTENT], ids=["reversed", "page"])
+@pytest.mark.parametrize("size", [1, len(CONTENT) // 2, len(CONTENT), len(CONTENT) + 6])
+def test_a_wrong_partial_file_does_not_spoil_a_good_mirror(content, size, fetch, folder):
+    (folder / f"{NAME}.part").write_bytes(content[:size])
     fetch("good")
-    assert (folder / NAME).read_bytes() == CONTENT
+    assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
 
 
-def test_far_too_much_is_not_kept_on_loading(fetch, monkeypatch):
-    monkeypatch.setattr(download, "LARGEST", 100_000)
-    assert "far too large" in failure(fetch, "good")
+@pytest.mark.parametrize("first", ["page_cut", "cut"])
+@pytest.mark.parametrize("second", ["other_rest", "other_start", "wrong"])
+def test_what_two_mirrors_began_differently_is_begun_anew(first, second, fetch, folder):
+    fetch(first, second, "good")
+    assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
+
+
+def test_a_body_without_end_is_given_up_and_not_kept(fetch, server, folder, monkeypatch):
+    monkeypatch.setattr(download, "LARGEST", 1_000_000)
+    assert "wrong content" in failure(fetch, "endless")
+    assert fakes.snapshot(folder) == {folder / f"{NAME}.lock": b""}
+    assert server.sent < 20_000_000  # what lay in the buffers of both ends
+
+
+def test_two_at_once_ask_once(fetch, server, folder):
+    errors = []
+
+    def one():
+        try:
+            fetch("unhurried")
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert server.asked == [("unhurried", None)]
+    assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
+
+
+PROCESS = """
+import sys
+from pathlib import Path
+from cifar_lib import download
+
+mirror, name, checksum, folder = sys.argv[1:]
+download.MIRRORS["cifar10"], download.FILES["cifar10"] = [mirror], [(name, checksum)]
+download.fetch("cifar10", Path(folder))
+"""
+
+
+def process(server, folder, behaviour):
+    mirror = f"http://127.0.0.1:{server.server_port}/{behaviour}"
+    checksum = hashlib.md5(CONTENT).hexdigest()
+    return subprocess.Popen([sys.executable, "-c", PROCESS, mirror, NAME, checksum, folder])
+
+
+@pytest.mark.long
+def test_four_processes_at_once_ask_once(server, folder):
+    processes = [process(server, folder, "unhurried") for _ in range(4)]
+    assert [each.wait() for each in processes] == [0] * 4
+    assert server.asked == [("unhurried", None)]
+    assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
+
+
+@pytest.mark.long
+def test_a_killed_download_goes_on(server, folder):
+    part, had, sizes = folder / f"{NAME}.part", 0, []
+    for _ in range(4):
+        killed = process(server, folder, "unhurried")
+        while not part.exists() or part.stat().st_size <= had:
+            time.sleep(0.001)
+        killed.kill()
+        killed.wait()
+        had = part.stat().st_size
+        sizes.append(had)
+        assert not (folder / NAME).exists()
+    assert 0 < had < len(CONTENT)
+    assert process(server, folder, "good").wait() == 0
+    assert [asked for _, asked in server.asked] == [None, *(f"bytes={size}-" for size in sizes)]
+    assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
+
+
+@pytest.mark.long
+def test_any_chain_that_ends_well_ends_well(fetch, server, folder, monkeypatch):
+    """Chance draws the faults and what lies there before."""
+    monkeypatch.setattr(download, "LARGEST", 1_000_000)
+    chance = random.Random(0)
+    kinds = [*FAULTS, "other_start", "other_rest", "no_ranges", "too_long", "busy_once", "unknown_length"]
+    for _ in range(100):
+        server.asked.clear()
+        if chance.random() < 0.5:
+            half_there(folder, chance.choice([CONTENT, CONTENT[::-1]]))
+        chain = chance.sample(kinds, 3)
+        start = time.monotonic()
+        fetch(*chain, "good")
+        assert time.monotonic() - start < stalled(3), chain
+        assert fakes.snapshot(folder) == {folder / NAME: CONTENT}, chain
+        (folder / NAME).unlink()
 
 
 def test_compressed_files_are_kept_as_they_are(server, folder, monkeypatch):
