@@ -2,19 +2,23 @@
 
 `find` tries them in turn. A layout that is there but damaged is an error, never passed over: what
 the reader put there is what they mean to use. Pickles are opened only after their checksum matched;
-archives are read in memory, nothing is unpacked to disk.
+archives are read in memory, nothing is unpacked to disk. What a header claims is checked before memory
+or time is spent on it.
 """
 
 import gzip
 import hashlib
 import io
+import math
 import pickle
 import re
+import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import torch
@@ -28,7 +32,11 @@ ARCHIVE = "cifar-10-python.tar.gz"
 ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
 ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz")
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
-LARGEST_IMAGE_FILE = 1_000_000
+LARGEST_IMAGE_FILE = 1_000_000  # bytes
+LARGEST_IN_ALL = 1_000_000_000
+MOST_FILES = 150_000  # 60,000 images, and the second file that macOS packs with each
+LARGEST_ZIP_DIRECTORY = 20_000_000
+LARGEST_TAR_HEADER = 32_000  # in all its blocks; Python 3.11 searches it in quadratic time
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,16 @@ SPECS = {
         "3655811c0e1223700a4714a92a51f55bd215ed7dc1fa2baa4326a2b58042d82d",
     ),
 }
+DAMAGED_ARCHIVE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+)
 
 
 def find(name, folder):
@@ -105,8 +123,8 @@ def read_class_folders(folder):
     """`cifar10/train/<class>/*.png` (or JPEG), as a folder or a .zip, .tar, .tgz archive."""
     place = folder / "cifar10"
     if (place / "train").is_dir():
-        paths = sorted(path for path in place.rglob("*") if path.is_file())
-        files = ((path.relative_to(place).as_posix(), path.read_bytes()) for path in paths)
+        names = sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
+        files = ((name, _content(place / name, LARGEST_IMAGE_FILE)) for name in names if _class_of(name))
         return _read_classes(files, place)
     for ending in ARCHIVE_ENDINGS:
         archive = folder / f"cifar10{ending}"
@@ -180,28 +198,43 @@ def _read_pickles(read, listed, place):
 def _read_shards(shards, part, place):
     if not shards:
         raise CourseError(f"{place} has no {part}-*.parquet: add the missing files.")
-    expected = int(re.search(r"-of-(\d+)", shards[0].name)[1])
+    expected = int("0" + re.search(r"-of-(\d*)", shards[0].name)[1])
     if len(shards) != expected:
         raise CourseError(
             f"{place} has {len(shards)} of {expected} {part} parquet files: add the missing ones."
         )
     pixels, labels = [], []
     for shard in shards:
-        images, shard_labels = _read_shard(shard)
-        pixels += [_decode(content, f"image {i} of {shard}") for i, content in enumerate(images)]
-        labels += shard_labels
+        for i, (content, label) in enumerate(_read_shard(shard)):
+            pixels.append(_decode(content, f"image {i} of {shard}"))
+            labels.append(label)
     return np.array(pixels), labels
 
 
 def _read_shard(shard):
+    """The images' bytes and their labels, one after the other.
+
+    Few are held at once, and the bytes stay a dictionary: a small file can name one large value
+    for millions of rows.
+    """
     import pyarrow
+    import pyarrow.compute
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(shard, columns=["img", "label"])
-        images = table.column("img").combine_chunks().field("bytes").to_pylist()
-        return images, [int(label) for label in table.column("label").to_pylist()]
-    except (pyarrow.ArrowException, OSError, KeyError, AttributeError, TypeError, ValueError):
+        with pyarrow.parquet.ParquetFile(shard, read_dictionary=["img.bytes"]) as file:
+            groups = (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups))
+            too_long = sum(group.total_byte_size for group in groups) > LARGEST_IN_ALL
+            if too_long or file.metadata.num_rows > MOST_FILES:
+                raise CourseError(f"{shard} is refused: it holds far more than CIFAR-10's images.")
+            for batch in file.iter_batches(100, columns=["img.bytes", "label"]):
+                images = batch.column("img").field("bytes")
+                longest = pyarrow.compute.max(pyarrow.compute.binary_length(images.dictionary)).as_py()
+                if longest is not None and longest > LARGEST_IMAGE_FILE:
+                    raise CourseError(f"{shard} is refused: an image in it is too large for a small image.")
+                labels = [int(label) for label in batch.column("label").to_pylist()]
+                yield from zip(images.to_pylist(), labels, strict=True)
+    except (pyarrow.ArrowException, OSError, KeyError, AttributeError, TypeError, ValueError, OverflowError):
         raise CourseError(f"{shard} is damaged or not CIFAR-10: fetch this file again.") from None
 
 
@@ -220,46 +253,101 @@ def _decode(content, what):
 
 
 def _archive_files(archive):
-    """(name, bytes) of the images in an archive, all names checked before the first is read."""
+    """(name, bytes) of the images in an archive; the first entry that could do harm ends it."""
+    read = _zip_files if archive.suffix == ".zip" else _tar_files
     try:
-        if archive.suffix == ".zip":
-            with zipfile.ZipFile(archive) as bundle:
-                infos = [info for info in bundle.infolist() if not info.is_dir()]
-                _refuse_unsafe([(info.filename, info.file_size, True) for info in infos], archive)
-                for info in infos:
-                    yield info.filename, bundle.read(info)
-        else:
-            with tarfile.open(archive) as bundle:
-                members = [member for member in bundle if not member.isdir()]
-                bundle.fileobj.seek(bundle.offset)
-                if len(bundle.fileobj.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
-                    raise EOFError("no end mark")
-                _refuse_unsafe([(m.name, m.size, m.isreg()) for m in members], archive)
-                for member in members:
-                    yield member.name, bundle.extractfile(member).read()
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, ValueError, RuntimeError):
+        yield from read(archive)
+    except DAMAGED_ARCHIVE:
         raise CourseError(f"{archive} is damaged or cut short: fetch it again.") from None
 
 
-def _refuse_unsafe(entries, archive):
-    for name, size, regular in entries:
-        path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or not regular:
+def _zip_files(archive):
+    with _Rationed(io.FileIO(archive), LARGEST_ZIP_DIRECTORY) as file, zipfile.ZipFile(file) as bundle:
+        file.ration = LARGEST_IN_ALL
+        for info in list(_harmless(map(_zip_entry, bundle.infolist()), archive)):
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                # Python's zipfile unpacks these without a limit, whatever size the entry claims.
+                raise CourseError(f"{archive} is packed in an unusual way: pack it as an ordinary zip file.")
+            with bundle.open(info) as entry:
+                yield info.filename, entry.read(info.file_size)
+
+
+def _zip_entry(info):
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    plain = info.is_dir() or kind in (0, stat.S_IFREG)
+    return info, info.filename, info.file_size, plain
+
+
+def _tar_files(archive):
+    with open(archive, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    raw = gzip.GzipFile(archive) if packed else io.FileIO(archive)
+    with _Rationed(raw, LARGEST_TAR_HEADER) as file, tarfile.open(fileobj=file, mode="r:") as bundle:
+        for member in _harmless(_tar_entries(bundle, file), archive):
+            if member.isreg():
+                file.ration = member.size
+                yield member.name, bundle.extractfile(member).read()
+        file.ration = tarfile.BLOCKSIZE
+        file.seek(bundle.offset)
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise EOFError("no end mark")
+
+
+def _tar_entries(bundle, file):
+    while True:
+        file.ration = LARGEST_TAR_HEADER
+        member = bundle.next()
+        if member is None:
+            return
+        yield member, member.name, member.size, member.isreg() or member.isdir()
+
+
+class _Rationed(io.BufferedReader):
+    """A file of which only so many bytes may be read until the ration is set anew.
+
+    The readers of archives take a header's word for the length of what follows it.
+    """
+
+    def __init__(self, raw, ration):
+        super().__init__(raw)
+        self.ration = ration
+
+    def read(self, size=-1):
+        if not -1 <= size <= self.ration:
+            raise CourseError(f"{self.name} is refused: its list of files is far too long for CIFAR-10.")
+        content = super().read(size)
+        self.ration -= len(content)
+        return content
+
+
+def _harmless(entries, archive):
+    """Of (entry, name, bytes, whether a file or a folder): the entries that are images, if all are safe."""
+    total = 0
+    for number, (entry, name, size, plain) in enumerate(entries, 1):
+        path = PureWindowsPath(name)  # it knows drives and both kinds of slash
+        if path.anchor or ".." in path.parts or not plain:
             raise CourseError(f"{archive} is refused: {name!r} would reach outside its folder.")
-        if size > LARGEST_IMAGE_FILE:
+        if not 0 <= size <= LARGEST_IMAGE_FILE:
             raise CourseError(f"{archive} is refused: {name!r} is too large for a small image.")
+        total += size
+        if number > MOST_FILES or total > LARGEST_IN_ALL:
+            raise CourseError(f"{archive} is refused: it holds far more than CIFAR-10's images.")
+        if _class_of(name):
+            yield entry
+
+
+def _class_of(name):
+    """("train" or "test", class) of an image from the end of its path; None for any other file."""
+    parts = name.split("/")
+    image = name.lower().endswith(IMAGE_ENDINGS) and not parts[-1].startswith(".")
+    return tuple(parts[-3:-1]) if image and len(parts) >= 3 and parts[-3] in ("train", "test") else None
 
 
 def _read_classes(files, place):
     classes = SPECS["cifar10"].classes
     found = {"train": ([], []), "test": ([], [])}
     for name, content in files:
-        parts = name.split("/")
-        if len(parts) < 3 or not name.lower().endswith(IMAGE_ENDINGS) or parts[-1].startswith("."):
-            continue
-        part, label = parts[-3], parts[-2]
-        if part not in found:
-            continue
+        part, label = _class_of(name)
         if label not in classes:
             raise CourseError(f"{place} has a class folder {label!r}: known are {', '.join(classes)}.")
         found[part][0].append(_decode(content, f"{name} in {place}"))
@@ -270,6 +358,13 @@ def _read_classes(files, place):
     return [(np.array(pixels), labels) for pixels, labels in found.values()]
 
 
+def _content(path, largest):
+    """The bytes of a file, if they are no more than `largest`."""
+    if path.stat().st_size > largest:
+        raise CourseError(f"{path} is too large ({path.stat().st_size:,} bytes): remove it, or replace it.")
+    return path.read_bytes()
+
+
 def _read_idx(raw, name, checksums):
     plain, packed = raw / name, raw / f"{name}.gz"
     if packed.exists():
@@ -277,10 +372,10 @@ def _read_idx(raw, name, checksums):
             raise CourseError(f"{packed} is damaged (its checksum differs): delete it, then run again.")
         content = gzip.decompress(packed.read_bytes())
     else:
-        content = plain.read_bytes()
+        content = _content(plain, LARGEST_IN_ALL)
     dimensions = 3 if "images" in name else 1
-    shape = np.frombuffer(content, ">i4", dimensions, offset=4) if len(content) >= 16 else (-1,)
-    body = content[4 + 4 * dimensions :]
-    if content[:4] != bytes([0, 0, 8, dimensions]) or len(body) != np.prod(shape):
+    head, body = content[: 4 + 4 * dimensions], content[4 + 4 * dimensions :]
+    shape = [int.from_bytes(head[i : i + 4]) for i in range(4, len(head), 4)]
+    if head[:4] != bytes([0, 0, 8, dimensions]) or not 0 < math.prod(shape) == len(body):
         raise CourseError(f"{plain} is damaged: delete it, then run again.")
     return np.frombuffer(body, np.uint8).reshape(shape)

@@ -1,0 +1,424 @@
+"""Archives and files made to do harm: refused in bounded time and memory, and nothing is written."""
+
+import gzip
+import io
+import json
+import math
+import struct
+import subprocess
+import sys
+import tarfile
+import zipfile
+import zlib
+from functools import cache
+
+import fakes
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from cifar_lib import CourseError, data, sources
+
+# The reading of one archive in a process of its own: what it said, seconds, growth of the peak in MB.
+READ = """
+import json, resource, sys, time
+from cifar_lib import CourseError, sources
+import pyarrow.compute, pyarrow.parquet
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+before, start = peak(), time.perf_counter()
+try:
+    sources.find(sys.argv[1], sys.argv[2])
+    said = "read"
+except CourseError as error:
+    said = str(error)
+print(json.dumps([said, time.perf_counter() - start, peak() - before]))
+"""
+SECONDS, MEGABYTES = 60, 400
+
+
+def said_of(folder, name="cifar10"):
+    """What the reader is told of the files in `folder`; asserts the bounds and that no file changed."""
+    before = fakes.snapshot(folder.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", READ, name, folder], capture_output=True, text=True, check=True, timeout=300
+    )
+    said, seconds, megabytes = json.loads(done.stdout)
+    print(f"{seconds:.2f} s, {megabytes:.0f} MB: {said}")
+    assert seconds < SECONDS
+    assert megabytes < MEGABYTES
+    assert fakes.snapshot(folder.parent) == before
+    return said
+
+
+def refused(folder, words, name="cifar10"):
+    with pytest.raises(CourseError) as caught:
+        sources.find(name, folder)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def files():
+    return fakes.class_files(fakes.cifar())
+
+
+OUTSIDE = [
+    "../train/cat/x.png",
+    "cifar10/../../train/cat/x.png",
+    "..\\train\\cat\\x.png",
+    "/train/cat/x.png",
+    "\\train\\cat\\x.png",
+    "C:/train/cat/x.png",
+    "c:\\train\\cat\\x.png",
+    "C:train/cat/x.png",
+    "\\\\server\\share\\train\\cat\\x.png",
+]
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar", ".tgz"])
+@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_names_that_reach_outside(ending, name, place, folder, tmp_path, files):
+    harm = {f"{name}": b"harm"}
+    ordered = harm | files if place == "first" else files | harm
+    archive = folder / f"cifar10{ending}"
+    if ending == ".zip":
+        with zipfile.ZipFile(archive, "w") as bundle:
+            for each, content in ordered.items():
+                bundle.writestr(each, content)
+    else:
+        with tarfile.open(archive, "w:gz" if ending == ".tgz" else "w") as bundle:
+            for each, content in ordered.items():
+                fakes.add_to_tar(bundle, each, content)
+    before = fakes.snapshot(tmp_path)
+    refused(folder, "outside its folder")
+    assert fakes.snapshot(tmp_path) == before
+
+
+KINDS = {
+    "symbolic link": tarfile.SYMTYPE,
+    "hard link": tarfile.LNKTYPE,
+    "pipe": tarfile.FIFOTYPE,
+    "character device": tarfile.CHRTYPE,
+    "block device": tarfile.BLKTYPE,
+    "unknown": b"Z",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tar_entries_that_are_no_files(kind, folder, files):
+    with tarfile.open(folder / "cifar10.tar", "w") as bundle:
+        for name, content in files.items():
+            fakes.add_to_tar(bundle, name, content)
+        fakes.add_to_tar(bundle, "train/cat/x.png", kind=KINDS[kind], target="/etc/hostname")
+    refused(folder, "outside its folder")
+
+
+@pytest.mark.parametrize("kind", [0o120777, 0o010644, 0o020644])
+def test_zip_entries_that_are_no_files(kind, folder, files):
+    with zipfile.ZipFile(folder / "cifar10.zip", "w") as bundle:
+        for name, content in files.items():
+            bundle.writestr(name, content)
+        info = zipfile.ZipInfo("train/cat/x.png")
+        info.external_attr = kind << 16
+        bundle.writestr(info, "/etc/hostname")
+    refused(folder, "outside its folder")
+
+
+@pytest.mark.parametrize("ending", [".tar", ".tgz"])
+@pytest.mark.parametrize("entry", [1, 25, 48])
+def test_a_damaged_header_does_not_end_the_archive_unseen(ending, entry, folder, files):
+    """Python's tarfile takes a header that it cannot read, but the first, for the end."""
+    archive = fakes.write_classes(folder, files, ending)
+    content = archive.read_bytes() if ending == ".tar" else gzip.decompress(archive.read_bytes())
+    with tarfile.open(fileobj=io.BytesIO(content)) as bundle:
+        start = bundle.getmembers()[entry].offset
+    content = content[:start] + b"?" + content[start + 1 :]
+    archive.write_bytes(content if ending == ".tar" else gzip.compress(content))
+    refused(folder, "is damaged or cut short")
+
+
+@pytest.mark.long
+def test_a_zip_whose_entry_is_longer_than_it_says(folder, files):
+    """1 GB of zeros in an entry that claims 100 bytes: no more than those are unpacked."""
+    archive = folder / "cifar10.zip"
+    bundle = zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+    with bundle, bundle.open("train/cat/x.png", "w") as entry:
+        for _ in range(50):
+            entry.write(bytes(20_000_000))
+    content = archive.read_bytes()
+    real, claimed = struct.pack("<I", 1_000_000_000), struct.pack("<I", 100)
+    archive.write_bytes(content.replace(real, claimed))
+    assert "is damaged or cut short" in said_of(folder)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_of_a_method_that_is_unpacked_without_a_limit(method, folder):
+    with zipfile.ZipFile(folder / "cifar10.zip", "w", method) as bundle:
+        bundle.writestr("train/cat/x.png", b"content")
+    refused(folder, "pack it as an ordinary zip file")
+
+
+@cache
+def gigabyte():
+    """A GB of zeros as a gzip file; such files may be joined."""
+    return gzip.compress(bytes(100_000_000), 6) * 10
+
+
+def zeros(path, head, gigabytes):
+    """A gzip file of `head`, and so many GB of zeros."""
+    with open(path, "wb") as file:
+        file.write(gzip.compress(head))
+        for _ in range(gigabytes):
+            file.write(gigabyte())
+
+
+def header(name, size, kind=tarfile.REGTYPE):
+    member = tarfile.TarInfo(name)
+    member.size, member.type = size, kind
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("train/cat/x.png", tarfile.REGTYPE, "too large for a small image"),
+        ("other/readme", tarfile.REGTYPE, "too large for a small image"),
+        ("x", tarfile.XHDTYPE, "list of files is far too long"),
+        ("x", tarfile.XGLTYPE, "list of files is far too long"),
+        ("x", tarfile.GNUTYPE_LONGNAME, "list of files is far too long"),
+        ("x", tarfile.GNUTYPE_LONGLINK, "list of files is far too long"),
+    ],
+)
+def test_a_tgz_that_grows_to_ten_gigabytes(name, kind, words, folder):
+    """An entry, or a header that Python's tarfile would read into memory as a whole."""
+    size = 10_000_000_000
+    zeros(folder / "cifar10.tgz", header(name, size, kind), 10)
+    assert (folder / "cifar10.tgz").stat().st_size < 11_000_000
+    refused(folder, words)
+
+
+@pytest.mark.long
+def test_the_ten_gigabytes_are_not_unpacked(folder):
+    for kind in (tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME):
+        zeros(folder / "cifar10.tgz", header("train/cat/x.png", 10_000_000_000, kind), 10)
+        assert "is refused" in said_of(folder)
+
+
+@pytest.mark.long
+def test_a_tgz_whose_list_of_holes_does_not_end(folder):
+    """A sparse file's header that goes on, block after block: 1 GB of them."""
+    member = tarfile.TarInfo("train/cat/x.png")
+    member.type = tarfile.GNUTYPE_SPARSE
+    block = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    block[482] = 1  # more blocks follow
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    more = (b"%011o\0%011o\0" % (0o1, 0o1)) * 21 + b"\1" + bytes(7)
+    with open(folder / "cifar10.tgz", "wb") as file:
+        file.write(gzip.compress(bytes(block)))
+        for _ in range(10):
+            file.write(gzip.compress(more * (100_000_000 // 512)))
+    assert "list of files is far too long" in said_of(folder)
+
+
+@pytest.mark.parametrize("size", [-512, -1024, -(2**40)])
+def test_a_tar_that_leads_back(size, folder):
+    """A negative size sends Python's tarfile (before 3.11.14) round and round."""
+    block = bytearray(header("train/cat/x.png", 0))
+    block[124:136] = b"\xff" + (256**11 + size).to_bytes(11)
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    (folder / "cifar10.tar").write_bytes(bytes(block) + bytes(10240))
+    refused(folder, "cifar10.tar")
+
+
+@pytest.mark.long
+def test_a_pax_header_of_digits_is_read_in_time(folder):
+    """Python 3.11 before .10 searches it in quadratic time."""
+    size = sources.LARGEST_TAR_HEADER - 4 * tarfile.BLOCKSIZE
+    size -= size % tarfile.BLOCKSIZE
+    with open(folder / "cifar10.tar", "wb") as file:
+        file.write(header("x", size, tarfile.XHDTYPE) + b"1" * size + bytes(1024))
+    assert "is damaged or cut short" in said_of(folder)
+
+
+def one_image_many_times(folder, ending, count, content):
+    archive = folder / f"cifar10{ending}"
+    if ending == ".zip":
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as bundle:
+            for i in range(count):
+                bundle.writestr(f"train/cat/{i}.png", content)
+    else:
+        with tarfile.open(archive, "w:gz", compresslevel=1) as bundle:
+            for i in range(count):
+                fakes.add_to_tar(bundle, f"train/cat/{i}.png", content)
+    return archive
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("ending", [".zip", ".tgz"])
+def test_ten_gigabytes_in_ten_thousand_entries(ending, folder):
+    """Each a right image and a megabyte of nothing."""
+    image = fakes.encoded(fakes.images(1)[0][0])
+    archive = one_image_many_times(folder, ending, 10_000, image + bytes(999_000 - len(image)))
+    assert archive.stat().st_size < 60_000_000
+    assert "far more than CIFAR-10's images" in said_of(folder)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("ending", [".zip", ".tgz"])
+def test_a_million_tiny_entries(ending, folder):
+    one_image_many_times(folder, ending, 1_000_000, b"")
+    said = said_of(folder)
+    assert "cannot be read as PNG" in said if ending == ".tgz" else "list of files is far too long" in said
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("ending", [".zip", ".tgz"])
+def test_too_many_entries_that_are_no_images(ending, folder):
+    archive = folder / f"cifar10{ending}"
+    if ending == ".zip":
+        with zipfile.ZipFile(archive, "w") as bundle:
+            for i in range(sources.MOST_FILES + 1):
+                bundle.writestr(f"{i}", b"")
+    else:
+        with tarfile.open(archive, "w:gz", compresslevel=1) as bundle:
+            for i in range(1_000_000):
+                fakes.add_to_tar(bundle, f"{i}")
+    assert "far more than CIFAR-10's images" in said_of(folder)
+
+
+# Files outside archives
+
+
+def write_parquet(folder, images, labels, **options):
+    """One shard of each part with these bytes as images."""
+    (folder / "cifar10").mkdir()
+    for part in ("train", "test"):
+        struct_array = pyarrow.StructArray.from_arrays([images], ["bytes"])
+        table = pyarrow.table({"img": struct_array, "label": labels})
+        path = folder / "cifar10" / f"{part}-00000-of-00001.parquet"
+        pyarrow.parquet.write_table(table, path, **options)
+    return path
+
+
+def dictionary(value, rows):
+    indices = pyarrow.array(np.zeros(rows, np.int32))
+    return pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array([value], pyarrow.binary()))
+
+
+@pytest.mark.long
+def test_parquet_that_names_one_large_image_for_many_rows(folder):
+    """100 MB, for each of 100,000 rows 10 TB in all, in a file of some kilobytes."""
+    rows = 100_000
+    images = dictionary(bytes(100_000_000), rows)
+    path = write_parquet(folder, images, np.zeros(rows, np.int64), compression="zstd")
+    assert path.stat().st_size < 1_000_000
+    assert "too large for a small image" in said_of(folder)
+
+
+@pytest.mark.long
+def test_parquet_that_names_one_image_for_many_rows(folder):
+    """1 MB for each of 100,000 rows: 100 GB, were they all unpacked at once."""
+    image = fakes.encoded(fakes.images(1)[0][0])
+    image += bytes(999_000 - len(image))
+    rows = 100_000
+    write_parquet(folder, dictionary(image[:100], rows), np.zeros(rows, np.int64), compression="zstd")
+    assert "cannot be read as PNG" in said_of(folder)
+    for path in (folder / "cifar10").iterdir():
+        path.unlink()
+    (folder / "cifar10").rmdir()
+    rows = 5_000
+    write_parquet(folder, dictionary(image, rows), np.full(rows, 11), compression="zstd")
+    assert "A label is 11" in said_of(folder)
+
+
+def test_parquet_of_too_many_rows(folder):
+    rows = sources.MOST_FILES + 1
+    write_parquet(folder, dictionary(b"", rows), np.zeros(rows, np.int64))
+    refused(folder, "far more than CIFAR-10's images")
+
+
+@pytest.mark.long
+def test_parquet_that_says_it_is_huge(folder):
+    images = pyarrow.array([bytes(600_000_000)] * 2, pyarrow.binary())
+    write_parquet(folder, images, np.zeros(2, np.int64), compression="zstd", use_dictionary=False)
+    assert "far more than CIFAR-10's images" in said_of(folder)
+
+
+def chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(width, height, extra=b"", body=b""):
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", head) + extra + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+LARGE_ZEROS = zlib.compress(bytes(500_000_000), 9)
+BOMBS = {
+    "20,000 pixels square": png(20_000, 20_000),
+    "10,000 pixels square": png(10_000, 10_000),
+    "two billion pixels square": png(2**31 - 1, 2**31 - 1),
+    "32 pixels and 500 MB": png(32, 32, body=LARGE_ZEROS),
+    "a text of 500 MB": png(32, 32, chunk(b"zTXt", b"Comment\0\0" + LARGE_ZEROS)),
+    "a profile of 500 MB": png(32, 32, chunk(b"iCCP", b"icc\0\0" + LARGE_ZEROS)),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("bomb", BOMBS)
+@pytest.mark.parametrize("ending", ["", ".zip"])
+def test_small_images_that_grow(bomb, ending, folder, files):
+    fakes.write_classes(folder, files | {"train/cat/3.png": BOMBS[bomb]}, ending)
+    said = said_of(folder)
+    # Zeros are an image, too, and there may be more of them than are needed.
+    assert "train/cat/3.png" in said or (said == "read" and "32 pixels" in bomb)
+
+
+def test_a_file_in_a_class_folder_that_is_no_small_image(folder, files):
+    place = fakes.write_classes(folder, files)
+    with open(place / "train" / "cat" / "3.png", "r+b") as file:
+        file.truncate(10_000_000_000)
+    with pytest.raises(CourseError, match=r"3.png is too large \(10,000,000,000 bytes\)"):
+        sources.find("cifar10", folder)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (2**31 - 1, 28, 28),
+        (2**31 - 1, 2**31 - 1, 2**31 - 1),
+        (2**32 - 1, 2**32 - 28, 28),
+        (40, 2**32 - 1, 2**32 - 784),
+        (0, 2**32 - 1, 2**32 - 1),
+        (2**32 - 1, 28, 28),
+    ],
+)
+def test_mnist_whose_header_promises_more_than_follows(shape, folder, monkeypatch):
+    path = fakes.write_mnist(folder, fakes.mnist(), monkeypatch, packed=False)[0]
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + b"".join(size.to_bytes(4) for size in shape) + content[16:])
+    assert math.prod(shape) != len(content) - 16
+    refused(folder, "is damaged", "mnist")
+
+
+def test_a_huge_mnist_file(folder, monkeypatch):
+    path = fakes.write_mnist(folder, fakes.mnist(), monkeypatch, packed=False)[0]
+    with open(path, "r+b") as file:
+        file.truncate(10_000_000_000)
+    refused(folder, "is too large (10,000,000,000 bytes)", "mnist")
+
+
+def test_a_gzip_bomb_among_the_mnist_files(folder, monkeypatch):
+    path = fakes.write_mnist(folder, fakes.mnist(), monkeypatch, packed=True)[0]
+    zeros(path, path.read_bytes()[:16], 10)
+    monkeypatch.setattr(gzip, "decompress", lambda content: pytest.fail("an unchecked file is unpacked"))
+    refused(folder, "its checksum differs", "mnist")
+    assert not data.prepared_file("mnist").exists()
