@@ -294,7 +294,12 @@ def _save_prepared(path, dataset):
     }
     try:
         with written_aside(path) as aside:
-            save_file(tensors, aside, {"source": dataset.source, "fingerprint": dataset.fingerprint})
+            notes = {
+                "source": dataset.source,
+                "fingerprint": dataset.fingerprint,
+                "test_fingerprint": fingerprint(dataset.test),
+            }
+            save_file(tensors, aside, notes)
     except CourseError as error:
         warnings.warn(
             f"The prepared images were not kept, so the next start is slow again: {error}", stacklevel=4
@@ -308,9 +313,27 @@ def _open_prepared(path, name):
             notes = file.metadata()
         train = Images(part["train.pixels"], part["train.labels"])
         test = Images(part["test.pixels"], part["test.labels"])
-        return Dataset(name, train, test, SPECS[name].classes, notes["source"], notes["fingerprint"])
+        promised = [(train, notes["fingerprint"])]
+        if "test_fingerprint" in notes:  # earlier versions wrote none
+            promised.append((test, notes["test_fingerprint"]))
+        fits = all(_fits(images, SPECS[name]) for images in (train, test))
+        if fits and all(fingerprint(images) == mark for images, mark in promised):
+            return Dataset(name, train, test, SPECS[name].classes, notes["source"], notes["fingerprint"])
     except (SafetensorError, KeyError, TypeError, OSError):
-        raise CourseError(f"The prepared file {path} is damaged: delete it, then run again.") from None
+        pass
+    raise CourseError(f"The prepared file {path} is damaged: delete it, then run again.")
+
+
+def _fits(images, spec):
+    pixels, labels = images.pixels, images.labels
+    return (
+        (pixels.dtype, labels.dtype) == (torch.uint8, torch.int64)
+        and labels.ndim == 1
+        and len(labels) > 0
+        and pixels.shape == (len(labels), *spec.shape)
+        and labels.min() >= 0
+        and labels.max() < len(spec.classes)
+    )
 
 
 def _digests(images):

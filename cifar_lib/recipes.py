@@ -3,6 +3,8 @@
 import dataclasses
 import difflib
 import math
+import re
+import sys
 from dataclasses import dataclass, field
 
 from . import CourseError
@@ -13,6 +15,7 @@ LOSSES = ("cross-entropy", "squared-error")
 QUICK_EPOCHS = 4
 QUICK_DATA = {"cifar10": "toy", "mnist": "digits"}
 WARM_UP_SHARE = 0.25
+LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -60,14 +63,17 @@ class Recipe:
             value, kind = getattr(self, name), self.__dataclass_fields__[name].type
             if not isinstance(value, kind):
                 raise CourseError(f"{name} is of type {kind.__name__}, not {value!r}.")
+        if not re.fullmatch(r"[\w.+-]+", self.name):
+            raise CourseError(f"A recipe's name is part of file names, so {self.name!r} cannot be one.")
         for name, least in (("epochs", 1), ("batch_size", 1), ("decay_every", 1), ("crop", 0)):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if not whole or not least <= value <= LARGEST:
                 raise CourseError(f"{name} is a whole number of at least {least}, not {value!r}.")
         for name in ("rate", "weight_decay", "decay_factor", "label_smoothing"):
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or value < 0:
+            if not number or not 0 <= value <= LARGEST:
                 raise CourseError(f"{name} is a number of at least 0, not {value!r}.")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("loss", LOSSES)):
             if getattr(self, name) not in known:

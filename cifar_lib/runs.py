@@ -26,6 +26,7 @@ from .train import train
 SCHEMA = 1
 RECORDED = Path(__file__).parent / "recorded"
 PROFILES = ("quick", "recorded", "full")
+NUMBER = (int, float)
 PARTS = {
     "recipe": dict,
     "model": dict,
@@ -34,8 +35,18 @@ PARTS = {
     "history": list,
     "result": dict,
     "environment": dict,
-    "seconds": (int, float),
+    "seconds": NUMBER,
 }
+# What the readers of a record rely on; more may stand beside it.
+INNER = {
+    "model": {"name": str, "parameters": int, "flops": int, "shape": list},
+    "data": {"name": str, "fingerprint": str, "n_train": int, "n_val": int, "n_test": int},
+    "result": {"test_accuracy": NUMBER, "test_top2": NUMBER, "test_loss": NUMBER},
+    "environment": {"device": str, "torch": str, "python": str, "code": str},
+}
+WATCHED = {"val_accuracy": NUMBER, "val_top2": NUMBER}
+ENTRY = {"epoch": int, "rate": NUMBER, "train_loss": NUMBER, "seconds": NUMBER}
+WATCHED_ENTRY = {"val_loss": NUMBER, "val_accuracy": NUMBER}
 
 
 def _code_version():
@@ -240,23 +251,51 @@ def as_record(done):
 
 
 def load_record(path):
-    """Read one recorded run.
+    """Read one recorded run. Fields of the recipe that came later take their defaults.
 
     Raises:
         CourseError: the file is not a record, or of a schema this version does not know.
     """
     try:
-        content = json.loads(Path(path).read_text())
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
         if content["schema"] != SCHEMA:
-            raise CourseError(f"{path} has schema {content['schema']}: this version reads {SCHEMA}.")
+            raise CourseError(
+                f"{path} has schema {content['schema']!r}, but this version reads {SCHEMA}: "
+                f"fetch the version of the course that wrote it."
+            )
         parts = {name: content[name] for name in PARTS}
-        for name, kind in PARTS.items():
-            if not isinstance(parts[name], kind):
-                raise TypeError(name)
         parts["recipe"] = recipes.Recipe(**parts["recipe"])
+        _check(parts)
         return Run(**parts, replayed=True)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise CourseError(f"{path} is not a recorded run: restore it, or record it again.") from None
+
+
+def _check(parts):
+    """Raises KeyError, TypeError or ValueError where a record lacks what its readers rely on."""
+    recipe = parts["recipe"]
+    _require(parts, {name: kind for name, kind in PARTS.items() if name != "recipe"})
+    for name, kinds in INNER.items():
+        _require(parts[name], kinds)
+    _require(parts["result"], WATCHED if recipe.holdout else {})
+    for number, entry in enumerate(parts["history"], 1):
+        _require(entry, ENTRY | (WATCHED_ENTRY if recipe.holdout else {}))
+        if entry["epoch"] != number:
+            raise ValueError("epochs out of order")
+    shape = parts["model"]["shape"]
+    if len(parts["history"]) != recipe.epochs or len(shape) != 3 or not all(type(n) is int for n in shape):
+        raise ValueError("incomplete")
+
+
+def _require(content, kinds):
+    for name, kind in kinds.items():
+        value = content[name]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise TypeError(name)
+        if kind in (int, NUMBER) and float(value) < 0:  # float() fails where a whole number is absurd
+            raise ValueError(name)
+        if name.endswith(("_accuracy", "_top2")) and not value <= 1:
+            raise ValueError(name)
 
 
 def recorded(name, folder=None):

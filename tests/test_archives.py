@@ -22,12 +22,14 @@ from cifar_lib import CourseError, data, sources
 
 # The reading of one archive in a process of its own: what it said, seconds, growth of the peak in MB.
 READ = """
-import json, resource, sys, time
+import json, re, sys, time
+from pathlib import Path
 from cifar_lib import CourseError, sources
 import pyarrow.compute, pyarrow.parquet
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+def peak():  # Linux alone tells it of the process itself, not of the one that started it
+    status = Path("/proc/self/status")
+    return int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1]) / 1000 if status.exists() else 0
 
 before, start = peak(), time.perf_counter()
 try:
@@ -61,9 +63,9 @@ def refused(folder, words, name="cifar10"):
     assert "\n" not in str(caught.value)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def files():
-    return fakes.class_files(fakes.cifar())
+    return fakes.class_files(fakes.cifar(n_train=10))
 
 
 OUTSIDE = [
@@ -130,7 +132,7 @@ def test_zip_entries_that_are_no_files(kind, folder, files):
 
 
 @pytest.mark.parametrize("ending", [".tar", ".tgz"])
-@pytest.mark.parametrize("entry", [1, 25, 48])
+@pytest.mark.parametrize("entry", [1, 10, 19])
 def test_a_damaged_header_does_not_end_the_archive_unseen(ending, entry, folder, files):
     """Python's tarfile takes a header that it cannot read, but the first, for the end."""
     archive = fakes.write_classes(folder, files, ending)

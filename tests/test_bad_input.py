@@ -9,6 +9,7 @@ import sys
 import tarfile
 import zipfile
 import zlib
+from pathlib import Path
 
 import fakes
 import numpy as np
@@ -303,6 +304,34 @@ def test_damaged_prepared_file(share, folder, monkeypatch):
     refused(folder, data.prepared_file("cifar10"), "is damaged: delete it")
 
 
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_one_changed_pixel_of_the_prepared_file(part, folder, monkeypatch):
+    parts = fakes.cifar()
+    fakes.expect(monkeypatch, "cifar10", parts)
+    fakes.write_parquet(folder, parts)
+    loaded = data.load("cifar10")
+    path = data.prepared_file("cifar10")
+    image = getattr(loaded, part).pixels[3].numpy().tobytes()
+    content = path.read_bytes()
+    assert content.count(image) == 1
+    path.write_bytes(content.replace(image, image[:-1] + bytes([image[-1] ^ 1])))
+    refused(folder, path, "is damaged: delete it")
+
+
+@pytest.mark.filterwarnings("ignore:The training images")
+def test_a_prepared_file_of_an_earlier_version_is_read(folder):
+    fakes.write_parquet(folder, fakes.cifar())
+    first = data.load("cifar10")
+    tensors = {
+        f"{part}.{kind}": getattr(getattr(first, part), kind).contiguous()
+        for part in ("train", "test")
+        for kind in ("pixels", "labels")
+    }
+    notes = {"source": first.source, "fingerprint": first.fingerprint}
+    save_file(tensors, data.prepared_file("cifar10"), notes)
+    assert data.load("cifar10").fingerprint == first.fingerprint
+
+
 def test_prepared_file_of_something_else(folder):
     save_file({"a": torch.zeros(1)}, data.prepared_file("cifar10"))
     refused(folder, "is damaged: delete it")
@@ -334,8 +363,8 @@ def test_checkpoint_of_another_run(change, checkpoint, tiny, toy_images):
     assert checkpoint.read_bytes() == before
 
 
-RECORD = {"schema": 1, "recipe": recipes.RECIPES["paper"].as_dict(), "model": {}, "data": {}, "seed": 0}
-RECORD |= {"history": [], "result": {}, "environment": {}, "seconds": 1.5}
+OLD_RECORD = Path(__file__).parent / "records" / "schema-1.json"  # the first that was ever recorded
+RECORD = json.loads(OLD_RECORD.read_text())
 
 
 @pytest.mark.parametrize(
@@ -352,7 +381,20 @@ RECORD |= {"history": [], "result": {}, "environment": {}, "seconds": 1.5}
         json.dumps(RECORD | {"seed": "0"}).encode(),
         json.dumps(RECORD | {"history": None}).encode(),
         json.dumps(RECORD | {"recipe": {"nam": "paper"}}).encode(),
+        json.dumps(RECORD | {"recipe": RECORD["recipe"] | {"of_the_future": 1}}).encode(),
         json.dumps({name: value for name, value in RECORD.items() if name != "result"}).encode(),
+        *(
+            json.dumps(RECORD | {part: {n: value for n, value in RECORD[part].items() if n != name}}).encode()
+            for part, kinds in runs.INNER.items()
+            for name in kinds
+        ),
+        json.dumps(RECORD | {"result": {"test_accuracy": 0.5, "test_top2": 0.6, "test_loss": 1}}).encode(),
+        json.dumps(RECORD | {"result": RECORD["result"] | {"test_accuracy": 1.5}}).encode(),
+        json.dumps(RECORD | {"model": RECORD["model"] | {"shape": [3, 32]}}).encode(),
+        json.dumps(RECORD | {"history": []}).encode(),
+        json.dumps(RECORD | {"history": RECORD["history"][1:]}).encode(),
+        json.dumps(RECORD | {"history": RECORD["history"][::-1]}).encode(),
+        json.dumps(RECORD | {"history": [{"epoch": n} for n in range(1, 9)]}).encode(),
     ],
 )
 def test_damaged_record(content, recorded_folder):
@@ -363,10 +405,26 @@ def test_damaged_record(content, recorded_folder):
     assert path.read_bytes() == content
 
 
-def test_record_of_an_unknown_schema(tmp_path):
+@pytest.mark.parametrize("schema", [0, 2, 99, "1", None, [1]])
+def test_record_of_an_unknown_schema(schema, tmp_path):
     path = tmp_path / "paper-seed0.json"
-    path.write_text(json.dumps(RECORD | {"schema": 99}))
-    assert "schema 99: this version reads 1" in sentence(runs.load_record, path)
+    path.write_text(json.dumps({"schema": schema, "what": "later versions write"}))
+    text = sentence(runs.load_record, path)
+    assert text.startswith(f"{path} has schema {schema!r}, but this version reads 1: ")
+
+
+def test_a_record_of_the_first_version_is_read(tmp_path):
+    before = OLD_RECORD.read_bytes()
+    run = runs.load_record(OLD_RECORD)
+    added = {name for name in run.recipe.as_dict() if name not in RECORD["recipe"]}
+    assert added >= {"loss", "label_smoothing", "sides", "views", "holdout"}
+    assert run.recipe == recipes.Recipe(**RECORD["recipe"])
+    defaults = recipes.Recipe("any").as_dict()
+    assert {name: getattr(run.recipe, name) for name in added} == {name: defaults[name] for name in added}
+    assert str(run).startswith("mlp-mnist, seed 0: test accuracy 97.4% of 10,000. Replayed: 6 s on CPU")
+    assert run.column("epoch") == list(range(1, 9))
+    assert runs.as_record(run) == RECORD | {"recipe": run.recipe.as_dict()}
+    assert OLD_RECORD.read_bytes() == before
 
 
 def test_no_record(recorded_folder):
@@ -586,6 +644,10 @@ def test_unknown_recipe(name, words):
         ({"flip": "yes"}, "flip is of type bool, not 'yes'"),
         ({"options": 3}, "options is of type dict, not 3"),
         ({"data": None}, "data is of type str, not None"),
+        ({"rate": 10**400}, "rate is a number of at least 0, not 1000"),
+        ({"epochs": 10**400}, "epochs is a whole number of at least 1, not 1000"),
+        ({"name": "../outside"}, "so '../outside' cannot be one"),
+        ({"name": ""}, "so '' cannot be one"),
     ],
 )
 def test_recipe_that_cannot_be(changes, words):
