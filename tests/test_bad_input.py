@@ -318,9 +318,10 @@ def test_one_changed_pixel_of_the_prepared_file(part, folder, monkeypatch):
     refused(folder, path, "is damaged: delete it")
 
 
-@pytest.mark.filterwarnings("ignore:The training images")
-def test_a_prepared_file_of_an_earlier_version_is_read(folder):
-    fakes.write_parquet(folder, fakes.cifar())
+def test_a_prepared_file_of_an_earlier_version_is_read(folder, monkeypatch):
+    parts = fakes.cifar()
+    fakes.expect(monkeypatch, "cifar10", parts)
+    fakes.write_parquet(folder, parts)
     first = data.load("cifar10")
     tensors = {
         f"{part}.{kind}": getattr(getattr(first, part), kind).contiguous()
