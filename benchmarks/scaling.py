@@ -21,7 +21,7 @@ from cifar_lib import data, distributed, models, recipes, train
 from cifar_lib import device as devices
 
 BATCHES = (64, 256)
-STEPS = 24
+STEPS = 12
 
 
 def worker(batch, threads):
