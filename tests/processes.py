@@ -245,12 +245,15 @@ def _after_a_pause(pause, flock, *arguments):
 class _PlainLock:
     """flock and nothing else, as old versions of filelock were."""
 
+    is_locked = False
+
     def __init__(self, path):
         self.lock_file = str(path)
 
     def acquire(self, blocking=True):
         self.file = os.open(self.lock_file, os.O_RDWR | os.O_CREAT)
         fcntl.flock(self.file, fcntl.LOCK_EX)
+        self.is_locked = True
 
     def release(self):
         os.close(self.file)
