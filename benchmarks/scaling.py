@@ -119,7 +119,7 @@ def main():
             text = f"{found['rate']:6,.0f} images/s, {found['rate'] / one:.2f} times the first"
             if processes > 1:
                 text += (
-                    f"; {found['messages']} messages of together {found['bytes'] / 1e6:.2f} MB a step; "
+                    f"; {found['messages']:.0f} messages of together {found['bytes'] / 1e6:.2f} MB a step; "
                     f"adding up the gradients {found['gradients']:.1f} ms of {found['step']:.0f} ms"
                 )
             print(f"  {processes} × {threads} thread{'s' if threads > 1 else ' '}  {text}")

@@ -69,6 +69,8 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
         raise CourseError(f"A batch of {recipe.batch_size} is more than the {len(training)} images.")
     if recipe.batch_size < distributed.count():
         raise CourseError(f"{distributed.count()} processes cannot share a batch of {recipe.batch_size}.")
+    if compiled and distributed.count() > 1:
+        raise CourseError("A compiled step is for one process: leave out --compile.")
 
     torch.manual_seed(seed)
     model = models.build(recipe, tuple(training.pixels.shape[1:]))
