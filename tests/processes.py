@@ -256,7 +256,9 @@ class _PlainLock:
         self.is_locked = True
 
     def release(self):
-        os.close(self.file)
+        if self.is_locked:
+            os.close(self.file)
+            self.is_locked = False
 
 
 if __name__ == "__main__":
