@@ -49,7 +49,7 @@ class RecordedRuns(Table):
         every = every_run()
         letters = {where: chr(ord("A") + i) for i, where in enumerate(dict.fromkeys(map(place, every)))}
         lines = [
-            "| recipe | data | device | seeds | epochs | parameters | test | validation | seconds |",
+            "| recipe | data | on | seeds | epochs | weights | test | validation | seconds |",
             "|---|---|---|---|---:|---:|---|---|---:|",
         ]
         for name, group in groupby(every, key=lambda run: run.recipe.name):
