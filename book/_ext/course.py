@@ -49,7 +49,7 @@ class RecordedRuns(Table):
         every = every_run()
         letters = {where: chr(ord("A") + i) for i, where in enumerate(dict.fromkeys(map(place, every)))}
         lines = [
-            "| recipe | data | on | seeds | epochs | weights | test | validation | seconds |",
+            "| recipe | data | on | seeds | epochs | weights | test | validation | sec. |",
             "|---|---|---|---|---:|---:|---|---|---:|",
         ]
         for name, group in groupby(every, key=lambda run: run.recipe.name):
@@ -60,7 +60,7 @@ class RecordedRuns(Table):
                 seconds = runs.mean_and_spread(run.seconds for run in several)[0]
                 lines.append(
                     f"| `{name}` | {first.recipe.data} | {letters[where]} "
-                    f"| {', '.join(str(run.seed) for run in several)} "
+                    f"| {' '.join(str(run.seed) for run in several)} "
                     f"| {first.recipe.epochs} | {first.model['parameters']:,} "
                     f"| {runs.percent(several, 'test_accuracy')} | {runs.percent(several, 'val_accuracy')} "
                     f"| {seconds:,.0f} |"
