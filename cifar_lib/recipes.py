@@ -12,7 +12,7 @@ from . import CourseError
 OPTIMIZERS = ("adam", "adamw", "sgd", "muon")
 SCHEDULES = ("constant", "step", "cosine", "one-cycle", "linear")
 LOSSES = ("cross-entropy", "squared-error")
-QUICK_EPOCHS = 4
+QUICK_EPOCHS = 2
 QUICK_DATA = {"cifar10": "toy", "mnist": "digits"}
 WARM_UP_SHARE = 0.25
 LARGEST = sys.float_info.max
@@ -191,6 +191,15 @@ def _family(name, model, **options):
     return _SMALL.but(name=f"family-{name}", model=model, options=options, rate=0.002)
 
 
+def _ladder(*rungs):
+    """Chapter 8's rungs: each recipe is the one before with some fields changed."""
+    recipe = _PAPER.but(options={"width": 14}, epochs=4, decay_every=1)
+    for name, changes in rungs:
+        recipe = recipe.but(name=f"ladder-{name}", **changes)
+        yield recipe
+
+
+_NARROW = {"widths": [16, 48, 48], "whiten": False, "dirac": False}
 _FAST72 = Recipe(
     "fast72",
     model="fast-cnn",
@@ -265,5 +274,18 @@ RECIPES = {
         _family("resnet", "resnet"),
         _family("paper", "skip-cnn", width=16),
         _FAST72,
+        *_ladder(
+            ("paper", {}),
+            ("no-decay", {"weight_decay": 0.0}),
+            ("schedule", {"schedule": "one-cycle"}),
+            ("network", {"model": "fast-cnn", "options": _NARROW}),
+            ("whitening", {"options": _NARROW | {"whiten": True}}),
+            ("dirac", {"options": {"widths": _NARROW["widths"]}}),
+            ("muon", {"optimizer": "muon", "rate": 0.2, "batch_size": 500}),
+            ("smoothing", {"label_smoothing": 0.2}),
+            ("augmentation", {"flip": True, "crop": 2}),
+            ("growing", {"epochs": 6, "sides": [[0, 20], [0.3, 24], [0.6, 32]], "views": 6}),
+            ("wider", {"options": {"widths": [32, 128, 128]}}),
+        ),
     )
 }

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 TOY_CLASSES = tuple("disk ring square frame triangle plus cross star crescent hourglass".split())
 
 
-def toy(n_train=3_000, n_test=500):
+def toy(n_train=2_000, n_test=500):
     """((pixels, labels) for training, the same for testing), class names; uint8 [N, 3, 32, 32]."""
     return (_draw(n_train, seed=1), _draw(n_test, seed=2)), TOY_CLASSES
 

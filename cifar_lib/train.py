@@ -216,14 +216,15 @@ def load_checkpoint(path, recipe, dataset, seed, state, optimizer):
     expected = _identity(recipe, dataset, seed)
     if {key: notes.get(key) for key in expected} != expected:
         raise CourseError(f"The checkpoint {path} belongs to another run: delete it to start anew.")
-    if notes.pop("checksum", None) != _checksum(tensors, notes):  # safetensors has none of its own
+    other = f"The checkpoint {path} is of another version of this library: delete it to start anew."
+    if "checksum" not in notes:
+        raise CourseError(other)
+    if notes.pop("checksum") != _checksum(tensors, notes):  # safetensors has none of its own
         raise CourseError(f"The checkpoint {path} is damaged: delete it to start anew.")
     try:
         _restore(tensors, state.model, optimizer)
     except (RuntimeError, ValueError, IndexError):
-        raise CourseError(
-            f"The checkpoint {path} is of another version of this library: delete it to start anew."
-        ) from None
+        raise CourseError(other) from None
     state.history[:] = json.loads(notes["history"])
     state.seconds = json.loads(notes["seconds"])
 

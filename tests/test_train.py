@@ -155,7 +155,7 @@ def test_a_checkpoint_with_any_byte_changed_is_refused(every, saved):
         content[place] ^= draws.choice([1, 2, 4, 8, 16, 32, 64, 128, 255])
         saved.path.write_bytes(content)
         text = saved.refusal()
-        assert "is damaged" in text or "belongs to another run" in text
+        assert any(words in text for words in ("is damaged", "belongs to another run", "another version"))
 
 
 FOREIGN = {
@@ -171,14 +171,17 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
-@pytest.mark.parametrize("notes", ["none", "of this run", "of this run, with their checksum"])
+@pytest.mark.parametrize(
+    "notes", ["none", "of this run", "of this run, with their checksum", "of this run, without"]
+)
 def test_a_foreign_file_in_place_of_a_checkpoint_is_refused(kind, notes, saved):
     tensors = load_file(saved.path)
     with safe_open(saved.path, "pt") as file:
         written = file.metadata()
     tensors = FOREIGN[kind](tensors)
-    if notes.endswith("checksum"):  # as another version of the library might write it
+    if notes.endswith(("checksum", "without")):  # as another version of the library might write it
         del written["checksum"]
+    if notes.endswith("checksum"):
         written["checksum"] = train._checksum(tensors, written)
     save_file(tensors, saved.path, None if notes == "none" else written)
     expected = {"none": "another run", "of this run": "is damaged"}.get(notes, "another version")
