@@ -6,7 +6,10 @@ from functools import partial
 
 from . import CourseError, data, distributed, evaluate, recipes, runs
 from . import device as devices
+from .files import explain
 from .train import train
+
+MOST_SEEDS = 10_000
 
 
 def main(arguments=None):
@@ -17,6 +20,9 @@ def main(arguments=None):
             parsed.command(parsed)
     except CourseError as error:
         distributed.say_once(f"cifar_lib: {error}")
+        return 2
+    except OSError as error:
+        distributed.say_once(f"cifar_lib: {explain(error, error.filename or 'a file')}")
         return 2
     except KeyboardInterrupt:
         distributed.say_once("cifar_lib: stopped; a recording goes on where it stopped when run again.")
@@ -77,6 +83,11 @@ def _evaluate(arguments):
     chosen = {run.seed: run for run in runs.recorded(recipe.name)}.get(arguments.seed)
     if chosen is None:
         raise CourseError(f"Seed {arguments.seed} of {recipe.name!r} is not recorded: record it first.")
+    if not runs.weights_file(recipe.name, chosen.seed).exists():
+        raise CourseError(
+            f"The weights of {recipe.name!r}, seed {chosen.seed}, were not kept: move "
+            f"{runs.record_file(recipe.name, chosen.seed)} away and record it with --keep-weights."
+        )
     dataset = data.load(recipe.data)
     print(f"{recipe.name}, seed {arguments.seed}. {dataset}")
     parts = {"validation": data.split(dataset.train)[1], "test": dataset.test}
@@ -138,12 +149,12 @@ def _seeds(text):
     try:
         if "-" in text:
             first, last = (int(part) for part in text.split("-"))
-            seeds = list(range(first, last + 1))
+            seeds = list(range(first, min(last + 1, first + MOST_SEEDS)))
         else:
             seeds = [int(part) for part in text.split(",")]
     except ValueError:
         seeds = []
-    if not seeds:
+    if not seeds or len(seeds) == MOST_SEEDS:
         raise CourseError(f"Seeds are written 0-4 or 0,2,5, not {text!r}.")
     return seeds
 

@@ -86,7 +86,10 @@ def load(name, root=None):
         raise CourseError(f"There is no data set {name!r}: choose one of {', '.join(known)}.")
     # One of several processes downloads and prepares; the others find what it left.
     real = base in SPECS
-    dataset = distributed.in_turns(lambda: _real(base, root)) if real else _generated(base)
+    try:
+        dataset = distributed.in_turns(lambda: _real(base, root)) if real else _generated(base)
+    except OSError as error:
+        raise CourseError(f"{error.filename} cannot be used: {error.strerror}.") from None
     if variant:
         changed = {part: VARIANTS[variant](getattr(dataset, part)) for part in ("train", "test")}
         fingerprint = f"{dataset.fingerprint}/{variant}"
@@ -247,7 +250,7 @@ def fingerprint(images):
 def cache_folder(root=None):
     """The folder of the prepared files (see `load`)."""
     if "CIFAR_CACHE" in os.environ:
-        return Path(os.environ["CIFAR_CACHE"]).expanduser()
+        return _expanded(os.environ["CIFAR_CACHE"])
     root = data_folder(root)
     there = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
     return root if os.access(there, os.W_OK) else _user_folder()
@@ -255,7 +258,7 @@ def cache_folder(root=None):
 
 def data_folder(root=None):
     """The folder of the original files (see `load`)."""
-    return Path(root or os.environ.get("CIFAR_DATA") or _user_folder()).expanduser()
+    return _expanded(root or os.environ.get("CIFAR_DATA") or _user_folder())
 
 
 def prepared_file(name, root=None):
@@ -266,6 +269,15 @@ def prepared_file(name, root=None):
 def _user_folder():
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "cifar10-by-experiment"
+
+
+def _expanded(folder):
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:
+        raise CourseError(
+            f"{folder} begins with a home folder that is not there: write it in full."
+        ) from None
 
 
 def _real(name, root):

@@ -31,20 +31,26 @@ def joined():
     Each takes an equal share of the machine's cores, or the GPU of its number on that machine.
 
     Raises:
-        CourseError: the others cannot be reached.
+        CourseError: the others cannot be reached, or it was not `torchrun` that spoke of them.
     """
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1 or dist.is_initialized():
+    if os.environ.get("WORLD_SIZE", "1") == "1" or dist.is_initialized():
         yield
         return
     global _store, _chores
-    _store, number, processes = _exchange(next, dist.rendezvous("env://", timeout=SILENCE))
+    try:
+        beside = int(os.environ["LOCAL_WORLD_SIZE"])
+        _store, number, processes = _exchange(next, dist.rendezvous("env://", timeout=SILENCE))
+    except (KeyError, ValueError):
+        raise CourseError(
+            "WORLD_SIZE is set, but what else torchrun sets is not: start with torchrun, or unset WORLD_SIZE."
+        ) from None
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     _exchange(
         dist.init_process_group, backend, store=_store, rank=number, world_size=processes, timeout=SILENCE
     )
     _chores = _exchange(dist.new_group, backend="gloo", timeout=CHORE)
     # torchrun gives each process one thread, however many cores there are.
-    torch.set_num_threads(max(1, _cores() // int(os.environ["LOCAL_WORLD_SIZE"])))
+    torch.set_num_threads(max(1, _cores() // beside))
     if torch.cuda.is_available():
         torch.cuda.set_device(local_rank() % torch.cuda.device_count())
     with redirect_stdout(None) if rank() else nullcontext():

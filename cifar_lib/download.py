@@ -12,7 +12,7 @@ from torchvision.datasets import MNIST
 from tqdm.auto import tqdm
 
 from . import CourseError
-from .files import explain, md5
+from .files import explain, flush, md5
 from .sources import ARCHIVE, ARCHIVE_MD5
 
 MIRRORS = {
@@ -32,7 +32,7 @@ ANSWER_SECONDS = 30  # to find the host, connect, follow redirects and get the h
 SILENT_SECONDS = 20
 SLOWEST = 50_000  # bytes a second, measured over SILENT_SECONDS
 PAUSE_SECONDS = 3
-LARGEST = 500_000_000
+LARGEST = 200_000_000  # bytes; the archive of CIFAR-10 has 170 million
 WRONG = "wrong content"
 
 
@@ -70,6 +70,7 @@ def _fetch_one(mirrors, target, checksum):
         for mirror in left:
             reasons[mirror] = _try(f"{mirror}/{target.name}", part, checksum)
             if reasons[mirror] is None:
+                flush(part)
                 part.replace(target)
                 return
     told = "; ".join(f"{mirror.split('/')[2]}: {reason}" for mirror, reason in reasons.items())
@@ -112,6 +113,8 @@ def _continue(url, part):
         resumed = answer.status_code == 206
         received, since = have if resumed else 0, _Pace()
         left = answer.raw.length_remaining
+        if received + (left or 0) > LARGEST:
+            return
         with (
             open(part, "ab" if resumed else "wb") as file,
             tqdm(
@@ -137,6 +140,9 @@ def _answer(url, headers):
     def ask():
         try:
             answers.put(requests.get(url, headers=headers, stream=True, timeout=SILENT_SECONDS))
+        except OSError as error:  # such as a file of certificates that is not there
+            known = isinstance(error, requests.RequestException)
+            answers.put(error if known else requests.RequestException(str(error)))
         except Exception as error:
             answers.put(error)
 

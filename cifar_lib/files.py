@@ -34,8 +34,7 @@ def written_aside(path):
         folder = tempfile.mkdtemp(".part", f"{_prefix(path)}{os.getpid()}-", path.parent)
         aside = Path(folder) / path.name
         yield aside
-        with open(aside, "rb") as file:
-            os.fsync(file.fileno())
+        flush(aside)
         os.chmod(aside, 0o644)  # safetensors makes its files readable by their owner alone
         os.replace(aside, path)
     except OSError as error:
@@ -49,6 +48,12 @@ def written_aside(path):
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def flush(path):
+    """Wait until a file's content is on the disk."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
 
 
 def _prefix(path):

@@ -1,5 +1,6 @@
 """Every network of the book, by name. Inputs are float32 [N, C, H, W], outputs logits [N, 10]."""
 
+import copy
 from itertools import pairwise
 
 import torch
@@ -175,8 +176,33 @@ def build(recipe, shape):
         raise CourseError(f"There is no network {recipe.model!r}: choose one of {', '.join(MODELS)}.")
     try:
         return MODELS[recipe.model](shape=shape, **recipe.options)
-    except TypeError:
-        raise CourseError(f"{recipe.model!r} cannot be built with the options {recipe.options}.") from None
+    except (TypeError, ValueError, RuntimeError, IndexError, ArithmeticError, MemoryError):
+        raise CourseError(
+            f"{recipe.model!r} cannot be built with the options {recipe.options} for images of "
+            f"{'×'.join(map(str, shape))}."
+        ) from None
+
+
+def try_out(model, recipe, shape, classes):
+    """Send two images of each of the recipe's sizes through a copy of the network, as training would.
+
+    Raises:
+        CourseError: it cannot take images of that size, or does not tell so many classes apart.
+    """
+    copied = copy.deepcopy(model).train()
+    images = min(recipe.batch_size, 2)
+    for side in {side for _, side in recipe.sides} or {shape[-1]}:
+        size = (side, side) if recipe.sides else shape[1:]
+        try:
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                found = copied(torch.zeros(images, shape[0], *size)).shape
+        except (RuntimeError, ValueError):
+            raise CourseError(
+                f"{recipe.model!r} cannot be trained with images of {size[0]}×{size[1]} pixels in batches "
+                f"of {recipe.batch_size}: change sides, options or batch_size."
+            ) from None
+        if found != (images, classes):
+            raise CourseError(f"{recipe.model!r} tells {found[-1]} classes apart, and there are {classes}.")
 
 
 def parameters(model):

@@ -18,8 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from scipy import stats
 
-from . import CourseError, __version__, data, distributed, evaluate, models, recipes
-from . import device as devices
+from . import CourseError, data, distributed, evaluate, models, recipes
 from .files import explain, remove_left_behind, written_aside
 from .train import train
 
@@ -47,27 +46,6 @@ INNER = {
 WATCHED = {"val_accuracy": NUMBER, "val_top2": NUMBER}
 ENTRY = {"epoch": int, "rate": NUMBER, "train_loss": NUMBER, "seconds": NUMBER}
 WATCHED_ENTRY = {"val_loss": NUMBER, "val_accuracy": NUMBER}
-
-
-def _code_version():
-    """The package's version and a hash of the modules that decide a training's numbers."""
-    names = (
-        "data",
-        "device",
-        "distributed",
-        "evaluate",
-        "family",
-        "fast",
-        "models",
-        "optim",
-        "recipes",
-        "train",
-    )
-    content = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in names)
-    return f"{__version__}+{hashlib.sha256(content).hexdigest()[:8]}"
-
-
-CODE_VERSION = _code_version()  # at import: a long run must not take the name of later edits
 
 
 @dataclass
@@ -215,7 +193,7 @@ def _run(recipe, dataset, seed, device):
     checkpoint = _checkpoint_file(recipe, dataset.fingerprint, seed) if full else None
     # A bar only where somebody waits: in stored outputs it would differ each time.
     trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=full)
-    return _as_run(recipe, dataset, seed, trained, devices.pick(device))
+    return _as_run(recipe, dataset, seed, trained)
 
 
 def record(recipe, seed, *, folder=None, device=None, keep_weights=False, progress=True, wait=True):
@@ -267,11 +245,18 @@ def load_record(path):
                 f"fetch the version of the course that wrote it."
             )
         parts = {name: content[name] for name in PARTS}
-        parts["recipe"] = recipes.Recipe(**parts["recipe"])
+        parts["recipe"] = _recipe_of(parts["recipe"], path)
         _check(parts)
         return Run(**parts, replayed=True)
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise CourseError(f"{path} is not a recorded run: restore it, or record it again.") from None
+
+
+def _recipe_of(fields, path):
+    try:
+        return recipes.Recipe(**fields)
+    except CourseError as error:
+        raise CourseError(f"{path} is not a recorded run: restore it, or record it again. {error}") from None
 
 
 def _check(parts):
@@ -286,7 +271,8 @@ def _check(parts):
         if entry["epoch"] != number:
             raise ValueError("epochs out of order")
     shape = parts["model"]["shape"]
-    if len(parts["history"]) != recipe.epochs or len(shape) != 3 or not all(type(n) is int for n in shape):
+    sizes = len(shape) == 3 and all(type(n) is int and n > 0 for n in shape)
+    if len(parts["history"]) != recipe.epochs or not sizes:
         raise ValueError("incomplete")
 
 
@@ -307,9 +293,9 @@ def recorded(name, folder=None):
     Raises:
         CourseError: there is none.
     """
-    paths = sorted(
-        Path(folder or RECORDED).glob(f"{name}-seed*.json"), key=lambda path: int(path.stem.split("-seed")[1])
-    )
+    near = Path(folder or RECORDED).glob(f"{name}-seed*.json")
+    found = {path.stem.removeprefix(f"{name}-seed"): path for path in near}
+    paths = [found[seed] for seed in sorted(filter(str.isdecimal, found), key=int)]  # copies have other names
     if not paths:
         raise CourseError(f"No run of {name!r} is recorded: python -m cifar_lib record {name}")
     return [load_record(path) for path in paths]
@@ -362,16 +348,18 @@ def weights_file(name, seed, folder=None):
 
 def _claim(recipe, path, lock, wait):
     """Whether the run is ours to train (then the lock is held); None while another process is at it."""
-    if path.exists() and not Path(lock.lock_file).exists():
-        _load_record_of(recipe, path)
-        return False
     try:
+        if path.exists() and not Path(lock.lock_file).exists():
+            _load_record_of(recipe, path)
+            return False
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=wait)
     except Timeout:
         return None
     except OSError as error:
         raise CourseError(explain(error, path)) from None
+    except ValueError:  # a byte that no path may hold
+        raise CourseError(f"{str(path)!r} cannot be the name of a file: choose another folder.") from None
     return not path.exists()  # another process may have been quicker
 
 
@@ -379,7 +367,7 @@ def _train_and_write(recipe, seed, path, device, keep_weights, progress):
     dataset = data.load(recipe.data)
     checkpoint = _checkpoint_file(recipe, dataset.fingerprint, seed)
     trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=progress)
-    done = _as_run(recipe, dataset, seed, trained, devices.pick(device))
+    done = _as_run(recipe, dataset, seed, trained)
     if distributed.rank() > 0:
         return
     if keep_weights:
@@ -424,7 +412,7 @@ def _matching_record(recipe, dataset, seed):
     return kept if kept.recipe == recipe and kept.seed == seed and same_images else None
 
 
-def _as_run(recipe, dataset, seed, trained, device):
+def _as_run(recipe, dataset, seed, trained):
     shape = tuple(dataset.train.pixels.shape[1:])
     training, validation = data.split(dataset.train)
     held = {"val": validation} if recipe.holdout else {}
@@ -447,10 +435,10 @@ def _as_run(recipe, dataset, seed, trained, device):
         history=trained.history,
         result=_results(trained.model, held | {"test": dataset.test}, recipe.views),
         environment={
-            "device": devices.describe(device),
+            "device": trained.device,
             "torch": torch.__version__,
             "python": platform.python_version(),
-            "code": CODE_VERSION,
+            "code": trained.code,
         },
         seconds=round(trained.seconds, 1),
         _network=trained.model.cpu(),

@@ -83,11 +83,9 @@ def find(name, folder):
         CourseError: a layout is there, but incomplete or damaged.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        return None
     for layout, read in LAYOUTS[name].items():
         try:
-            found = read(folder)
+            found = read(folder) if folder.is_dir() else None
         except OSError as error:
             raise CourseError(f"{error.filename or folder} cannot be read: {error.strerror}.") from None
         if found is not None:
@@ -248,7 +246,9 @@ def _decode(content, what):
                     f"{what} is {width}×{height} {image.mode}: CIFAR-10's images are 32×32 RGB."
                 )
             return np.asarray(image).transpose(2, 0, 1)
-    except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError):
+    except CourseError:
+        raise
+    except Exception:  # damaged files make Pillow raise nearly anything
         raise CourseError(f"{what} cannot be read as PNG or JPEG: replace or remove it.") from None
 
 

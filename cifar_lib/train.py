@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 from tqdm.auto import tqdm
 
-from . import CourseError, distributed, evaluate, models
+from . import CourseError, __version__, distributed, evaluate, models
 from . import device as devices
 from .data import batches, normalize, split
 from .files import written_aside
@@ -24,13 +25,36 @@ PREPARE_IMAGES = 5_000  # enough to see the covariance of patches
 MUON_SCALES = {2: 11, 1: 220}  # rates of matrices and of biases, as multiples of the filters' rate
 
 
+SLOTS = {  # what an optimizer keeps of each weight
+    "adam": {"step", "exp_avg", "exp_avg_sq"},
+    "adamw": {"step", "exp_avg", "exp_avg_sq"},
+    "sgd": {"momentum_buffer"},
+    "muon": {"momentum_buffer"},
+}
+
+
+def _code_version():
+    """The package's version and a hash of the modules that decide a training's numbers."""
+    names = "data device distributed evaluate family fast models optim recipes train".split()
+    content = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in names)
+    return f"{__version__}+{hashlib.sha256(content).hexdigest()[:8]}"
+
+
+CODE_VERSION = _code_version()  # at import: a long run must not take the name of later edits
+
+
 @dataclass
 class Trained:
-    """A network and how it got there: one history entry an epoch, seconds of training in all."""
+    """A network and how it got there: one history entry an epoch, seconds of training in all.
+
+    `code` and `device` name what trained it; all of them, where a later one went on.
+    """
 
     model: nn.Module
     history: list = field(default_factory=list)
     seconds: float = 0.0
+    code: str = CODE_VERSION
+    device: str = ""
 
 
 def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=False, compiled=False):
@@ -72,14 +96,19 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
     if compiled and distributed.count() > 1:
         raise CourseError("A compiled step is for one process: leave out --compile.")
 
+    shape = tuple(training.pixels.shape[1:])
+    if recipe.crop > min(shape[1:]):
+        raise CourseError(f"A shift of up to {recipe.crop} pixels is more than the images' {min(shape[1:])}.")
+
     torch.manual_seed(seed)
-    model = models.build(recipe, tuple(training.pixels.shape[1:]))
+    model = models.build(recipe, shape)
+    models.try_out(model, recipe, shape, len(dataset.classes))
     if hasattr(model, "prepare"):
         model.prepare(normalize(training.pixels[:PREPARE_IMAGES].cpu()))
     model = distributed.shared(model).to(device=device, memory_format=torch.channels_last)
     stepped = torch.compile(model, mode="reduce-overhead", dynamic=False) if compiled else model
     optimizer = make_optimizer(recipe, model)
-    state = Trained(model)
+    state = Trained(model, device=devices.describe(device))
     if checkpoint is not None and checkpoint.exists():
         load_checkpoint(checkpoint, recipe, dataset, seed, state, optimizer)
     distributed.agree("images and checkpoint", (dataset.fingerprint, len(state.history)))
@@ -152,7 +181,7 @@ def train_epoch(recipe, model, optimizer, images, seed, epoch):
     if not math.isfinite(mean):
         raise CourseError(
             f"The loss of {recipe.name!r} became {mean} in epoch {epoch} at rate "
-            f"{recipe.rate_at(epoch - 1):g}: lower the rate."
+            f"{recipe.rate:g}: lower the rate."
         )
     return mean
 
@@ -193,6 +222,8 @@ def save_checkpoint(path, recipe, dataset, seed, state, optimizer):
     notes = _identity(recipe, dataset, seed) | {
         "history": json.dumps(state.history),
         "seconds": json.dumps(state.seconds),
+        "code": state.code,
+        "device": state.device,
     }
     with written_aside(path) as aside:
         save_file(tensors, aside, notes | {"checksum": _checksum(tensors, notes)})
@@ -222,14 +253,20 @@ def load_checkpoint(path, recipe, dataset, seed, state, optimizer):
     if notes.pop("checksum") != _checksum(tensors, notes):  # safetensors has none of its own
         raise CourseError(f"The checkpoint {path} is damaged: delete it to start anew.")
     try:
-        _restore(tensors, state.model, optimizer)
-    except (RuntimeError, ValueError, IndexError):
+        history, seconds = json.loads(notes["history"]), float(json.loads(notes["seconds"]))
+        if [entry["epoch"] for entry in history] != list(range(1, len(history) + 1)):
+            raise ValueError("epochs out of order")
+        _restore(tensors, recipe, state.model, optimizer)
+        state.code, state.device = (
+            notes[name] if notes[name].endswith(now) else f"{notes[name]}, then {now}"
+            for name, now in (("code", state.code), ("device", state.device))
+        )
+    except (RuntimeError, ValueError, IndexError, KeyError, TypeError):
         raise CourseError(other) from None
-    state.history[:] = json.loads(notes["history"])
-    state.seconds = json.loads(notes["seconds"])
+    state.history[:], state.seconds = history, seconds
 
 
-def _restore(tensors, model, optimizer):
+def _restore(tensors, recipe, model, optimizer):
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     values, slots = {}, {}
     for name, value in tensors.items():
@@ -243,6 +280,9 @@ def _restore(tensors, model, optimizer):
         elif value.ndim:
             raise ValueError(name)
         slots.setdefault(int(index), {})[key] = value
+    trained = {index for index, weight in enumerate(weights) if weight.requires_grad}
+    if set(slots) != trained or any(set(kept) != SLOTS[recipe.optimizer] for kept in slots.values()):
+        raise ValueError("another optimizer's")
     model.load_state_dict(values)
     optimizer.load_state_dict(optimizer.state_dict() | {"state": slots})
 

@@ -252,6 +252,12 @@ def png_header(width, height):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
+def with_chunk(kind, content):
+    """A good PNG with one more chunk before its end."""
+    crc = struct.pack(">I", zlib.crc32(kind + content))
+    return GOOD[:-12] + struct.pack(">I", len(content)) + kind + content + crc + GOOD[-12:]
+
+
 GREY = fakes.encoded(np.zeros((1, 32, 32), np.uint8))
 RGBA = fakes.encoded(np.zeros((4, 32, 32), np.uint8))
 LARGE = fakes.encoded(np.zeros((3, 33, 32), np.uint8), "jpg")
@@ -269,8 +275,9 @@ GOOD = fakes.encoded(fakes.images(1)[0][0])
         (b"GIF89a" + bytes(50), "cannot be read as PNG or JPEG"),
         (GOOD[: len(GOOD) // 2], "cannot be read as PNG or JPEG"),
         (png_header(60_000, 60_000), "cannot be read as PNG or JPEG"),
+        (with_chunk(b"iCCP", b""), "cannot be read as PNG or JPEG"),
     ],
-    ids=["size", "grey", "rgba", "empty", "text", "gif", "cut", "bomb"],
+    ids=["size", "grey", "rgba", "empty", "text", "gif", "cut", "bomb", "an empty colour profile"],
 )
 @pytest.mark.parametrize("layout", ["classes", "zip", "parquet"])
 def test_file_that_is_not_the_right_image(content, words, layout, folder, monkeypatch):
@@ -428,6 +435,22 @@ def test_a_record_of_the_first_version_is_read(tmp_path):
     assert OLD_RECORD.read_bytes() == before
 
 
+def test_a_copy_of_a_record_is_no_seed(recorded_folder, tiny):
+    path = runs.record(tiny.but(epochs=1), 0, device="cpu", progress=False)
+    for name in ("tiny-seed0 (1).json", "tiny-seed0-old.json", "tiny-seed.json"):
+        path.with_name(name).write_text("")
+    assert [run.seed for run in runs.recorded("tiny")] == [0]
+
+
+def test_a_record_whose_recipe_cannot_be_names_its_file(recorded_folder, tiny):
+    path = runs.record(tiny.but(epochs=1), 0, device="cpu", progress=False)
+    content = json.loads(path.read_text())
+    content["recipe"]["epochs"] = 0
+    path.write_text(json.dumps(content))
+    text = sentence(runs.load_record, path)
+    assert str(path) in text and "epochs is a whole number of at least 1, not 0" in text
+
+
 def test_no_record(recorded_folder):
     assert "No run of 'paper' is recorded" in sentence(runs.recorded, "paper")
 
@@ -574,6 +597,21 @@ def test_a_recording_into_a_read_only_folder(tmp_path, tiny):
     folder.mkdir(mode=0o500)
     text = sentence(runs.record, tiny, 0, folder=folder)
     assert text == f"{folder}/tiny-seed0.json cannot be written: choose a folder that you may write to."
+
+
+@pytest.mark.parametrize("asked", ["is_dir", "exists"])
+def test_folders_that_may_not_be_entered(asked, folder, monkeypatch):
+    """As the system answers where another user's folder is closed."""
+
+    def closed(path, *arguments):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, asked, closed)
+    assert "Permission denied" in sentence(data.load, "cifar10")
+    if asked == "exists":
+        assert "choose a folder that you may write to" in sentence(
+            runs.record, recipes.get("mlp-quick"), 0, folder=folder
+        )
 
 
 def test_a_prepared_file_that_cannot_be_kept_is_a_warning(folder, cache, monkeypatch):

@@ -30,6 +30,43 @@ def test_without_a_holdout_nothing_is_said_of_validation(recorded_folder, tiny, 
     assert "epoch   4" in printed and "test: " in printed and "validation" not in printed
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "fast72-quick", "--set", "rate=1e308"], "rate is a number of at least 0"),
+        (["train", "mlp-quick", "--set", "crop=3000000000"], "more than the images' 32"),
+        (["record", "mlp-quick", "--seeds", "0-99999999999999999999"], "Seeds are written 0-4"),
+        (["record", "mlp-quick", "--folder", "a\0b"], "cannot be the name of a file"),
+        (["record", "mlp-quick", "--folder", "x" * 300], "cannot be written"),
+    ],
+)
+def test_absurd_words_end_in_one_sentence(words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("cifar_lib: ") and printed.err.count("\n") == 1
+    assert said in printed.out + printed.err
+
+
+@pytest.mark.parametrize("variables", [{"WORLD_SIZE": "4"}, {"WORLD_SIZE": ""}, {"WORLD_SIZE": "x"}])
+def test_a_world_that_torchrun_did_not_make_is_named(variables, monkeypatch, capsys):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(["train", "mlp-quick"]) == 2
+    assert "start with torchrun, or unset WORLD_SIZE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("variable", ["CIFAR_DATA", "CIFAR_CACHE"])
+@pytest.mark.parametrize("value", ["x" * 300, "~nobody-of-that-name/images"])
+def test_a_folder_that_cannot_be_is_named(variable, value, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CIFAR_DATA", str(tmp_path))
+    monkeypatch.setenv(variable, value)
+    assert main(["data", "cifar10"]) == 2
+    error = capsys.readouterr().err
+    assert value in error and error.count("\n") == 1
+
+
 def test_train_takes_seed_and_changed_fields(capsys, monkeypatch):
     import cifar_lib.__main__ as command_line
 

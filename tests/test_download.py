@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import fakes
 import pytest
+import requests
 
 from cifar_lib import CourseError, data, download, sources
 
@@ -253,6 +254,20 @@ FAULTS = {
     "slow_headers": "too slow",
     "trickle": "too slow",
 }
+
+
+def test_a_missing_file_of_certificates_ends_one_mirror_and_is_named(fetch, folder, monkeypatch):
+    def get(url, **options):
+        if "secure" in url:
+            raise OSError("Could not find a suitable TLS CA certificate bundle")
+        return ask(url, **options)
+
+    ask = requests.get
+    monkeypatch.setattr(download.requests, "get", get)
+    fetch("secure", "good")
+    assert (folder / NAME).read_bytes() == CONTENT
+    (folder / NAME).unlink()
+    assert "127.0.0.1:" in (said := failure(fetch, "secure")) and "TLS CA certificate bundle" in said
 
 
 def stalled(mirrors):

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torchvision import datasets
 
-from cifar_lib import CourseError, data, recipes, runs, sources
+from cifar_lib import CourseError, data, models, recipes, runs, sources
 from cifar_lib import __main__ as command_line
 
 ANY_FIXTURE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -414,7 +414,10 @@ def read(content):
     names = ["epoch", "rate", "train_loss", "seconds", *(("val_loss", "val_accuracy") if held else ())]
     table = np.array([run.column(name) for name in names], float)
     assert table.shape == (len(names), run.recipe.epochs)
-    assert [int(n) for n in run.model["shape"]] == run.model["shape"]
+    shape = [int(n) for n in run.model["shape"]]
+    assert shape == run.model["shape"] and min(shape) > 0
+    with torch.device("meta"):  # absurd sizes need no memory there
+        or_sentence(models.build, run.recipe, tuple(shape))
     f"{run.model['parameters']:,} {run.model['flops'] / 1e6:.1f} {run.environment['device']}"
     assert runs.as_record(run)["schema"] == runs.SCHEMA
     return run

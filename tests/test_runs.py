@@ -11,7 +11,7 @@ import torch
 from filelock import FileLock
 from scipy import stats
 
-from cifar_lib import CourseError, data, evaluate, recipes, runs
+from cifar_lib import CourseError, data, evaluate, recipes, runs, train
 
 ONCE = {}
 
@@ -48,7 +48,7 @@ def test_a_record_has_every_documented_key(recorded, tiny, toy_images, tmp_path)
     assert set(content["model"]) == {"name", "parameters", "flops", "shape"}
     assert content["model"]["shape"] == [3, 32, 32]
     assert set(content["environment"]) == {"device", "torch", "python", "code"}
-    assert content["environment"]["code"] == runs.CODE_VERSION
+    assert content["environment"]["code"] == train.CODE_VERSION
     assert [entry["epoch"] for entry in content["history"]] == [1, 2, 3, 4]
     assert content["result"]["val_accuracy"] == content["history"][-1]["val_accuracy"]
     shares = ["val_accuracy", "val_top2", "test_accuracy", "test_top2"]

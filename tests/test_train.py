@@ -2,6 +2,8 @@
 
 import math
 import random
+import re
+from functools import partialmethod
 
 import pytest
 import torch
@@ -167,6 +169,11 @@ FOREIGN = {
     "another shape in the optimizer": lambda tensors: tensors | {"optimizer.0.exp_avg": torch.zeros(3)},
     "a weight that there is not": lambda tensors: tensors | {"optimizer.99.exp_avg": torch.zeros(3)},
     "no number": lambda tensors: tensors | {"optimizer.x.exp_avg": torch.zeros(3)},
+    "no optimizer": lambda tensors: {n: t for n, t in tensors.items() if n.startswith("model.")},
+    "a slot is missing": lambda tensors: {n: t for n, t in tensors.items() if n != "optimizer.0.exp_avg"},
+    "another optimizer's": lambda tensors: {
+        n.replace("exp_avg_sq", "momentum_buffer"): t for n, t in tensors.items() if not n.endswith("step")
+    },
 }
 
 
@@ -406,3 +413,58 @@ def test_a_compiled_step_computes_the_same(tiny):
     assert weights.keys() == compiled.model.state_dict().keys()
     for name, value in compiled.model.state_dict().items():
         torch.testing.assert_close(value, weights[name], rtol=0.02, atol=2e-4)
+
+
+WRONG_NOTES = [
+    *((name, None) for name in ("history", "seconds", "code", "device")),
+    *((name, value) for name in ("history", "seconds") for value in ("no JSON", "[3]", '[{"epoch": 2}]')),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_NOTES)
+def test_a_checkpoint_with_other_notes_is_refused(name, value, saved):
+    with safe_open(saved.path, "pt") as file:
+        written = file.metadata()
+    del written["checksum"], written[name]
+    tensors = load_file(saved.path)
+    written |= {} if value is None else {name: value}
+    save_file(tensors, saved.path, written | {"checksum": train._checksum(tensors, written)})
+    assert "another version" in saved.refusal()
+
+
+def test_a_resumed_training_names_all_that_trained_it(tiny, toy_images, tmp_path, monkeypatch):
+    path = tmp_path / "tiny.safetensors"
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        killed_after(1, patch)
+        patch.setattr(train.devices, "describe", lambda device: "a first machine")
+        patch.setattr(train.Trained, "__init__", partialmethod(train.Trained.__init__, code="old"))
+        train.train(tiny, toy_images, checkpoint=path)
+    resumed = train.train(tiny, toy_images, checkpoint=path)
+    assert resumed.code == f"old, then {train.CODE_VERSION}"
+    assert resumed.device.startswith("a first machine, then ") and "CPU" in resumed.device
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sides": [[0, 24]]}, "cannot be trained with images of 24×24 pixels"),
+        ({"options": {"width": 4, "classes": 3}}, "tells 3 classes apart, and there are 10"),
+        ({"options": {"width": -1}}, "cannot be built with the options"),
+        ({"model": "fast-cnn", "options": {"widths": []}}, "cannot be built with the options"),
+        ({"model": "fast-cnn", "options": {}, "sides": [[0, 4]]}, "images of 4×4 pixels"),
+        ({"crop": 33}, "A shift of up to 33 pixels is more than the images' 32"),
+        ({"crop": 10**20}, "more than the images' 32"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_before_the_first_step(changes, words, tiny, toy_images):
+    with pytest.raises(CourseError, match=re.escape(words)):
+        train.train(tiny.but(**changes), toy_images)
+
+
+def test_trying_the_network_out_changes_nothing(tiny):
+    model = models.build(tiny, (3, 32, 32))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    random_numbers = torch.get_rng_state()
+    models.try_out(model, tiny, (3, 32, 32), 10)
+    assert torch.equal(torch.get_rng_state(), random_numbers)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
