@@ -16,9 +16,9 @@ test: export OMP_NUM_THREADS = 1
 test: $(READY)  ## unit tests, every notebook in the quick profile, checks of the built book
 	$(BIN)/python -m pytest tests -n 2 -q --ignore=tests/test_site.py --ignore=tests/test_accessibility.py
 	CIFAR_PROFILE=quick $(BIN)/python -m pytest --nbval-lax --nbval-current-env \
-		--nbval-cell-timeout=1800 -n 2 --dist loadscope -q notebooks
+		--nbval-cell-timeout=600 -n 2 --dist loadscope -q notebooks
 	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
-	$(BIN)/python -m pytest tests/test_site.py tests/test_accessibility.py -q
+	$(BIN)/python -m pytest tests/test_site.py tests/test_accessibility.py -n 2 --dist loadfile -q
 
 test-long: export OMP_NUM_THREADS = 1
 test-long: $(READY)  ## the faults that take minutes: see book/trust.md
