@@ -98,7 +98,8 @@ class Children:
 
     def moments(self, process=None):
         """The moments that this process passed, or all of them did, in order."""
-        lines = [line.split(" ", 1) for line in (self.folder / "log").read_text().splitlines()]
+        log = self.folder / "log"  # not there before the first moment
+        lines = [line.split(" ", 1) for line in log.read_text().splitlines()] if log.exists() else []
         return [moment for number, moment in lines if process in (None, int(number))]
 
     def forget(self):

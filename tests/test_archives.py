@@ -41,7 +41,7 @@ except CourseError as error:
     said = str(error)
 print(json.dumps([said, time.perf_counter() - start, peak() - before]))
 """
-SECONDS, MEGABYTES = 60, 400
+SECONDS, MEGABYTES = 60, 500
 
 
 def said_of(folder, name="cifar10"):
@@ -270,7 +270,7 @@ def test_ten_gigabytes_in_ten_thousand_entries(ending, folder):
     """Each a right image and a megabyte of nothing."""
     image = fakes.encoded(fakes.images(1)[0][0])
     archive = one_image_many_times(folder, ending, 10_000, image + bytes(999_000 - len(image)))
-    assert archive.stat().st_size < 60_000_000
+    assert archive.stat().st_size < 100_000_000
     assert "far more than CIFAR-10's images" in said_of(folder)
 
 

@@ -120,7 +120,7 @@ def test_killed_at_twenty_random_moments_it_ends_as_if_left_alone(name, children
 @pytest.mark.long
 def test_killed_by_the_clock_twenty_times_it_ends_as_if_left_alone(children, tmp_path, cache):
     """The waits are drawn with seed 3, from 0.05 to 1.2 s after an epoch began; where that is, is chance."""
-    epochs, folder, deaths, random_waits = 60, tmp_path / "killed", 0, random.Random(3)
+    epochs, folder, deaths, random_waits = 500, tmp_path / "killed", 0, random.Random(3)
     expected, _ = left_alone(children, tmp_path / "alone", cache, "adam", epochs)
     where = []
     while deaths < 20:
