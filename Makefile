@@ -11,12 +11,12 @@ book: $(READY)  ## build the site from the stored outputs
 	@echo "The site is in _build/html. To read it: $(BIN)/python -m http.server -d _build/html 8000"
 	@echo "and open http://127.0.0.1:8000"
 
-# One thread a process: two workers with two threads each would wait for one another.
+# One thread a process, and one process more than the two cores of a small machine: some tests wait.
 test: export OMP_NUM_THREADS = 1
 test: $(READY)  ## unit tests, every notebook in the quick profile, checks of the built book
-	$(BIN)/python -m pytest tests -n 2 -q --ignore=tests/test_site.py --ignore=tests/test_accessibility.py
+	$(BIN)/python -m pytest tests -n 3 -q --ignore=tests/test_site.py --ignore=tests/test_accessibility.py
 	CIFAR_PROFILE=quick $(BIN)/python -m pytest --nbval-lax --nbval-current-env \
-		--nbval-cell-timeout=600 -n 2 --dist loadscope -q notebooks
+		--nbval-cell-timeout=600 -n 3 --dist loadscope -q notebooks
 	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
 	$(BIN)/python -m pytest tests/test_site.py tests/test_accessibility.py -n 2 --dist loadfile -q
 

@@ -110,7 +110,7 @@ def test_a_training_step_in_half_precision_agrees_with_float32(dtype, tolerance,
 
 def test_training_in_bfloat16_follows_float32(toy_images, monkeypatch):
     """The mean loss of each of the first epochs is within 5 %."""
-    recipe = recipes.get("study-quick").but(batch_size=60, epochs=3)
+    recipe = recipes.get("small-quick").but(batch_size=60, epochs=3)
     losses = {}
     for dtype in (torch.float32, torch.bfloat16):
         monkeypatch.setattr(device, "training_dtype", lambda device, dtype=dtype: dtype)
