@@ -256,20 +256,6 @@ FAULTS = {
 }
 
 
-def test_a_missing_file_of_certificates_ends_one_mirror_and_is_named(fetch, folder, monkeypatch):
-    def get(url, **options):
-        if "secure" in url:
-            raise OSError("Could not find a suitable TLS CA certificate bundle")
-        return ask(url, **options)
-
-    ask = requests.get
-    monkeypatch.setattr(download.requests, "get", get)
-    fetch("secure", "good")
-    assert (folder / NAME).read_bytes() == CONTENT
-    (folder / NAME).unlink()
-    assert "127.0.0.1:" in (said := failure(fetch, "secure")) and "TLS CA certificate bundle" in said
-
-
 def stalled(mirrors):
     """The most seconds that these many stalling mirrors may cost, with a second for the rest."""
     each = download.ANSWER_SECONDS + 2 * download.SILENT_SECONDS
@@ -328,6 +314,20 @@ def test_no_connection(fetch, monkeypatch, folder):
     monkeypatch.setitem(download.MIRRORS, "cifar10", ["http://127.0.0.1:9"])
     with pytest.raises(CourseError, match=r"\(127.0.0.1:9: no connection, or cut off\)"):
         download.fetch("cifar10", folder)
+
+
+def test_a_missing_file_of_certificates_ends_one_mirror_and_is_named(fetch, folder, monkeypatch):
+    def get(url, **options):
+        if "secure" in url:
+            raise OSError("Could not find a suitable TLS CA certificate bundle")
+        return ask(url, **options)
+
+    ask = requests.get
+    monkeypatch.setattr(download.requests, "get", get)
+    fetch("secure", "good")
+    assert (folder / NAME).read_bytes() == CONTENT
+    (folder / NAME).unlink()
+    assert "127.0.0.1:" in (said := failure(fetch, "secure")) and "TLS CA certificate bundle" in said
 
 
 def half_there(folder, content=CONTENT):
