@@ -213,6 +213,16 @@ _FAST72 = Recipe(
     sides=[[0, 16], [0.5, 24]],
     views=2,
 )
+_FAST94 = _FAST72.but(
+    name="fast94",
+    options={"widths": [64, 256, 256], "skip": True},
+    epochs=16,
+    batch_size=1000,
+    rate=0.24,
+    crop=2,
+    sides=[[0, 20], [0.4, 24], [0.75, 32]],
+    views=6,
+)
 
 RECIPES = {
     recipe.name: recipe
@@ -273,6 +283,8 @@ RECIPES = {
         _family("resnet", "resnet"),
         _family("paper", "skip-cnn", width=16),
         _FAST72,
+        _FAST94,
+        _FAST94.but(name="fast94-all", holdout=False),
         *_ladder(
             ("paper", {}),
             ("no-decay", {"weight_decay": 0.0}),
