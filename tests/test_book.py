@@ -234,6 +234,22 @@ def test_chapter_has_its_parts(chapter):
     assert "TODO" not in prose and "!" not in re.sub(r"<!--|!\[|!=|`[^`]*`", "", prose)
 
 
+def test_the_costs_in_the_appendix_are_those_that_the_benchmark_printed():
+    notebook = nbformat.read(REPOSITORY / "notebooks" / "08_from_72_to_94.ipynb", 4)
+    source = next(cell.source for cell in notebook.cells if cell.id == "growth-appendix-table")
+    written = next(
+        ast.literal_eval(node.value) for node in ast.parse(source).body if isinstance(node, ast.Assign)
+    )
+    printed, table = {}, {}
+    for line in (REPOSITORY / "benchmarks" / "growth.txt").read_text().splitlines():
+        words = line.replace(",", "").split()
+        if words[1:2] == ["seconds"]:
+            table = printed.setdefault(words[0], {})
+        elif len(words) == 5 and words[0].isdigit():
+            table[int(words[0])] = (float(words[1]), float(words[4]))
+    assert printed == written
+
+
 def test_each_exercise_has_a_folded_solution(chapter):
     solutions = [cell for cell in code_cells(chapter) if cell.id.startswith("solution-")]
     assert 2 <= len(solutions) <= 4
