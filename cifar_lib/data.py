@@ -119,7 +119,7 @@ def normalize(pixels):
     return (pixels.float() / 255 - 0.5) / 0.25
 
 
-def batches(images, size, *, seed, epoch, flip=False, crop=0, side=None, part=slice(None)):
+def batches(images, size, *, seed, epoch, flip=False, crop=0, border="black", side=None, part=slice(None)):
     """One epoch of shuffled (inputs, labels): float32 [B, C, H, W] channels-last, int64 [B].
 
     Order and augmentation depend on `seed` and `epoch` alone, so a training that stopped goes
@@ -130,7 +130,7 @@ def batches(images, size, *, seed, epoch, flip=False, crop=0, side=None, part=sl
         flip: mirror each image left to right in every second epoch; chance decides in which it
             begins. So two epochs show each image both ways, which a coin an epoch would not
             (Jordan 2024, section 3.6).
-        crop: shift each image by up to this many pixels each way; zeros come in at the border.
+        crop, border: shift each image by up to this many pixels each way; see `augment` for what comes in.
         side: shrink the images to this height and width, by averaging.
         part: give only this slice of each batch; the draws are those of the whole batch.
     """
@@ -144,7 +144,8 @@ def batches(images, size, *, seed, epoch, flip=False, crop=0, side=None, part=sl
         pixels = batch.pixels
         if flip or crop:
             shifts = draw_shifts(size, crop, generator)[:, part] if crop else None
-            pixels = augment(pixels, shifts, mirrored=mirrored[index] if flip else None)
+            turned = mirrored[index] if flip else None
+            pixels = augment(pixels, shifts, mirrored=turned, border=border)
         inputs = normalize(pixels).contiguous(memory_format=torch.channels_last)
         if side not in (None, inputs.shape[-1]):
             inputs = F.interpolate(inputs, size=side, mode="bilinear", antialias=True, align_corners=False)
@@ -156,12 +157,13 @@ def draw_shifts(n, crop, generator):
     return torch.randint(0, 2 * crop + 1, (2, n), generator=generator) - crop
 
 
-def augment(pixels, shifts=None, *, mirrored=None):
+def augment(pixels, shifts=None, *, mirrored=None, border="black"):
     """Shift each image by its own draw, and mirror some; uint8 [N, C, H, W] in and out.
 
     Args:
-        shifts: int64 [2, N] on the CPU, see `draw_shifts`; zeros come in. None moves no image.
+        shifts: int64 [2, N] on the CPU, see `draw_shifts`. None moves no image.
         mirrored: bool [N] on the CPU, the images to mirror; None for no image.
+        border: what comes in where an image moves away: "black", or the "mirror" image of its border.
     """
     n, _, height, width = pixels.shape
     device = pixels.device
@@ -171,12 +173,22 @@ def augment(pixels, shifts=None, *, mirrored=None):
         columns = torch.where(mirrored.to(device)[:, None], columns.flip(1), columns)
     if shifts is not None:
         reach = int(shifts.abs().max())  # on the CPU: a GPU would have to be waited for
-        down, right = (shifts + reach).to(device)[:, :, None]
+        down, right = shifts.to(device)[:, :, None]
         rows, columns = rows + down, columns + right
-        pixels = F.pad(pixels, (reach,) * 4)
+        if border == "mirror":
+            rows, columns = _reflected(rows, height), _reflected(columns, width)
+        else:
+            rows, columns, pixels = rows + reach, columns + reach, F.pad(pixels, (reach,) * 4)
     image = torch.arange(n, device=device)[:, None, None]
     rows, columns = rows[:, :, None], columns[:, None, :]
     return pixels.permute(0, 2, 3, 1)[image, rows, columns].permute(0, 3, 1, 2)
+
+
+def _reflected(places, length):
+    """Places beyond either end counted back from there: -1 is 1, and `length` is `length` - 2."""
+    period = max(1, 2 * (length - 1))
+    places = places % period
+    return torch.minimum(places, period - places)
 
 
 def shift(images, right=0, down=0):

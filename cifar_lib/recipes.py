@@ -11,6 +11,7 @@ from . import CourseError
 OPTIMIZERS = ("adam", "adamw", "sgd", "muon")
 SCHEDULES = ("constant", "step", "cosine", "one-cycle", "linear")
 LOSSES = ("cross-entropy", "squared-error")
+BORDERS = ("black", "mirror")
 QUICK_EPOCHS = 2
 QUICK_DATA = {"cifar10": "toy", "mnist": "digits"}
 WARM_UP_SHARE = 0.25
@@ -27,7 +28,7 @@ class Recipe:
         rate: learning rate at the start, or at the peak ("one-cycle").
         weight_decay: coupled with the gradient in "adam" and "sgd", decoupled in "adamw" and "muon".
         schedule: "step" multiplies the rate by `decay_factor` every `decay_every` epochs.
-        flip, crop: augmentation, see `data.batches`.
+        flip, crop, border: augmentation, see `data.batches`.
         loss: what training makes smaller, see `train.training_loss`.
         label_smoothing: this share of each label is spread over all classes (cross entropy only).
         sides: image sizes by progress, as [[0, 24], [0.7, 32]]: side 24 first, 32 after 70 % of the
@@ -51,6 +52,7 @@ class Recipe:
     decay_factor: float = 0.1
     flip: bool = False
     crop: int = 0
+    border: str = "black"
     loss: str = "cross-entropy"
     label_smoothing: float = 0.0
     sides: list = field(default_factory=list)
@@ -74,7 +76,12 @@ class Recipe:
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not 0 <= value <= LARGEST:
                 raise CourseError(f"{name} is a number of at least 0, not {value!r}.")
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("loss", LOSSES)):
+        for name, known in (
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("loss", LOSSES),
+            ("border", BORDERS),
+        ):
             if getattr(self, name) not in known:
                 raise CourseError(f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}.")
         if self.views not in (1, 2, 6):
@@ -220,6 +227,7 @@ _FAST94 = _FAST72.but(
     batch_size=1000,
     rate=0.24,
     crop=2,
+    border="mirror",
     sides=[[0, 20], [0.4, 24], [0.75, 32]],
     views=6,
 )

@@ -162,8 +162,8 @@ def train_epoch(recipe, model, optimizer, images, seed, epoch):
     steps = len(images) // recipe.batch_size
     total = torch.zeros((), device=device)
     model.train()
-    changes = {"flip": recipe.flip, "crop": recipe.crop, "side": recipe.side_at(epoch - 1)}
-    changes["part"] = distributed.part(recipe.batch_size)
+    changes = {name: getattr(recipe, name) for name in ("flip", "crop", "border")}
+    changes |= {"side": recipe.side_at(epoch - 1), "part": distributed.part(recipe.batch_size)}
     stream = batches(images, recipe.batch_size, seed=seed, epoch=epoch, **changes)
     for step, (inputs, labels) in enumerate(stream):
         for group in optimizer.param_groups:

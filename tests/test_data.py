@@ -220,19 +220,20 @@ def test_batches_come_as_channels_last_floats(toy_images):
 
 
 @pytest.mark.parametrize(("flip", "crop"), [(True, 0), (False, 3), (True, 4)])
-def test_augment_agrees_with_a_loop_over_images(flip, crop, toy_images):
+@pytest.mark.parametrize("border", ["black", "mirror"])
+def test_augment_agrees_with_a_loop_over_images(flip, crop, border, toy_images):
     pixels = toy_images.train.pixels[:40]
     mirrored = torch.arange(40) % 3 == 0 if flip else torch.zeros(40, dtype=torch.bool)
     shifts = data.draw_shifts(40, crop, torch.Generator().manual_seed(7)) if crop else None
-    changed = data.augment(pixels, shifts, mirrored=mirrored if flip else None)
+    changed = data.augment(pixels, shifts, mirrored=mirrored if flip else None, border=border)
 
     draws = torch.Generator().manual_seed(7)
     offsets = (
         torch.randint(0, 2 * crop + 1, (2, 40, 1), generator=draws).flatten(1).T if crop else [(0, 0)] * 40
     )
     for image, turned, (top, left), result in zip(pixels, mirrored, offsets, changed, strict=True):
-        framed = torch.zeros(3, 32 + 2 * crop, 32 + 2 * crop, dtype=torch.uint8)
-        framed[:, crop : crop + 32, crop : crop + 32] = image
+        mode = {"black": "constant", "mirror": "reflect"}[border]
+        framed = F.pad(image.float(), (crop,) * 4, mode=mode).to(torch.uint8)
         window = framed[:, top : top + 32, left : left + 32]
         assert torch.equal(result, window.flip(2) if turned else window)
 
@@ -241,6 +242,13 @@ def test_augment_shifts_each_image_by_its_own_draw():
     image = torch.arange(1, 65, dtype=torch.uint8).view(1, 1, 8, 8).expand(200, -1, -1, -1)
     shifts = data.draw_shifts(200, 1, torch.Generator().manual_seed(0))
     assert len(data.augment(image, shifts).flatten(1).unique(dim=0)) == 9
+
+
+def test_a_shift_of_more_than_the_image_is_mirrored_again():
+    image = torch.arange(3, dtype=torch.uint8).expand(1, 1, 3, 3)
+    moved = data.augment(image, torch.tensor([[0], [5]]), border="mirror")
+    assert moved[0, 0, 0].tolist() == [1, 2, 1]
+    assert data.augment(image[..., :1, :1], torch.tensor([[1], [1]]), border="mirror").item() == 0
 
 
 def test_each_image_is_mirrored_in_every_second_epoch(toy_images):

@@ -27,6 +27,7 @@ def test_the_paper_recipe_is_the_papers():
         "decay_factor": 0.1,
         "flip": False,
         "crop": 0,
+        "border": "black",
         "loss": "cross-entropy",
         "label_smoothing": 0.0,
         "sides": [],
