@@ -7,6 +7,7 @@ import fakes
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from cifar_lib import CourseError, data, toy
