@@ -24,20 +24,15 @@ class FastCNN(nn.Module):
         whiten: the first layer is computed from the images by `prepare`, and not trained; else it
             is a convolution like any other.
         dirac: a convolution begins by passing its inputs through; else with random filters.
-        skip: each stage has a third convolution, and a skip around the last two (the same author's
-            recipe for 96 %).
     """
 
-    def __init__(
-        self, shape=(3, 32, 32), widths=(64, 256, 256), whiten=True, dirac=True, skip=False, classes=10
-    ):
+    def __init__(self, shape=(3, 32, 32), widths=(64, 256, 256), whiten=True, dirac=True, classes=10):
         super().__init__()
         channels = 2 * shape[0] * PATCH * PATCH
         self.whiten = nn.Conv2d(shape[0], channels, PATCH, bias=not whiten)
         self.whiten.weight.requires_grad = not whiten
         sizes = pairwise([channels, *widths])
-        kind = SkipStage if skip else Stage
-        self.stages = nn.Sequential(*(kind(before, after, dirac) for before, after in sizes))
+        self.stages = nn.Sequential(*(Stage(before, after, dirac) for before, after in sizes))
         self.linear = nn.Linear(widths[-1], classes, bias=False)
 
     def prepare(self, images):
@@ -74,21 +69,6 @@ class Stage(nn.Module):
     def forward(self, x):
         x = F.silu(self.norm1(F.max_pool2d(self.conv1(x), 2)))
         return F.silu(self.norm2(self.conv2(x)))
-
-
-class SkipStage(Stage):
-    """A stage with a third convolution, and a skip around the last two."""
-
-    def __init__(self, inputs, outputs, dirac):
-        super().__init__(inputs, outputs, dirac)
-        self.conv3, self.norm3 = Convolution(outputs, outputs), norm(outputs)
-        if dirac:
-            nn.init.dirac_(self.conv3.weight)
-
-    def forward(self, x):
-        x = F.silu(self.norm1(F.max_pool2d(self.conv1(x), 2)))
-        y = F.silu(self.norm2(self.conv2(x)))
-        return F.silu(x + self.norm3(self.conv3(y)))
 
 
 def norm(channels):

@@ -222,8 +222,8 @@ _FAST72 = Recipe(
 )
 _FAST94 = _FAST72.but(
     name="fast94",
-    options={"widths": [64, 256, 256], "skip": True},
-    epochs=16,
+    options={"widths": [128, 384, 384]},
+    epochs=12,
     batch_size=1000,
     rate=0.24,
     crop=2,
@@ -292,7 +292,6 @@ RECIPES = {
         _family("paper", "skip-cnn", width=16),
         _FAST72,
         _FAST94,
-        _FAST94.but(name="fast94-all", holdout=False),
         *_ladder(
             ("paper", {}),
             ("no-decay", {"weight_decay": 0.0}),

@@ -81,19 +81,6 @@ def test_dirac_filters_pass_their_inputs_through():
     torch.testing.assert_close(convolution(x)[:, :4], x)
 
 
-def test_a_stage_with_a_skip_adds_what_its_first_convolution_gave():
-    torch.manual_seed(0)
-    stage, x = fast.SkipStage(4, 6, dirac=False).eval(), torch.randn(2, 4, 6, 6)
-    first = F.silu(stage.norm1(F.max_pool2d(stage.conv1(x), 2)))
-    silenced = fast.SkipStage(4, 6, dirac=False).eval()
-    silenced.load_state_dict(stage.state_dict() | {"conv3.weight": torch.zeros(6, 6, 3, 3)})
-    torch.testing.assert_close(silenced(x), F.silu(first))
-    main = stage.norm3(stage.conv3(F.silu(stage.norm2(stage.conv2(first)))))
-    torch.testing.assert_close(stage(x), F.silu(first + main))
-    kinds = [type(part) for part in fast.FastCNN(skip=True).stages]
-    assert kinds == [fast.SkipStage] * 3 and type(fast.FastCNN().stages[0]) is fast.Stage
-
-
 @pytest.mark.parametrize("shape", [(20, 50), (50, 20), (30, 30)])
 def test_orthogonal_keeps_the_directions_and_evens_out_their_lengths(shape):
     torch.manual_seed(0)
