@@ -194,6 +194,7 @@ CHANGES = {
     "decay_factor": 0.2,
     "flip": False,
     "crop": 1,
+    "border": "mirror",
     "loss": "squared-error",
     "label_smoothing": 0.1,
     "sides": [[0, 24]],
