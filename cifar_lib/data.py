@@ -172,12 +172,12 @@ def augment(pixels, shifts=None, *, mirrored=None, border="black"):
     if mirrored is not None:
         columns = torch.where(mirrored.to(device)[:, None], columns.flip(1), columns)
     if shifts is not None:
-        reach = int(shifts.abs().max())  # on the CPU: a GPU would have to be waited for
         down, right = shifts.to(device)[:, :, None]
         rows, columns = rows + down, columns + right
         if border == "mirror":
             rows, columns = _reflected(rows, height), _reflected(columns, width)
         else:
+            reach = int(shifts.abs().max())  # on the CPU: a GPU would have to be waited for
             rows, columns, pixels = rows + reach, columns + reach, F.pad(pixels, (reach,) * 4)
     image = torch.arange(n, device=device)[:, None, None]
     rows, columns = rows[:, :, None], columns[:, None, :]
