@@ -6,11 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from . import winograd
+from . import products, winograd
 
 PATCH = 2  # side of the patches that the first layer sees
 WINOGRAD_SIDE, WINOGRAD_CHANNELS = 16, 64  # larger images, fewer channels: no gain (measured)
-PRODUCTS_SIDE = 8  # the same for the weight gradient in bfloat16
 
 
 class FastCNN(nn.Module):
@@ -82,7 +81,7 @@ class Convolution(nn.Conv2d):
     """A 3×3 convolution without bias, which a CPU trains in a quicker way where the images are small.
 
     In float32 with Winograd's fewer multiplications. In bfloat16, where multiplications cost little
-    and digits are few, with a quicker weight gradient. Evaluation is PyTorch's own.
+    and digits are few, in larger products. Evaluation is PyTorch's own.
     """
 
     def __init__(self, inputs, outputs):
@@ -94,47 +93,7 @@ class Convolution(nn.Conv2d):
         side, rounded = x.shape[-1], torch.is_autocast_enabled("cpu")
         if not rounded and side <= WINOGRAD_SIDE and self.in_channels >= WINOGRAD_CHANNELS:
             return winograd.convolve(x, self.weight)
-        if rounded and side <= PRODUCTS_SIDE:
+        if rounded and side <= products.LARGEST_SIDE:
             kind = torch.get_autocast_dtype("cpu")
-            return ConvolutionByProducts.apply(x.to(kind), self.weight.to(kind))
+            return products.convolve(x.to(kind), self.weight.to(kind))
         return super().forward(x)
-
-
-class ConvolutionByProducts(torch.autograd.Function):
-    """A 3×3 convolution whose weight gradient is nine products of matrices, one for each tap."""
-
-    @staticmethod
-    def forward(context, x, weight):
-        context.save_for_backward(x, weight)
-        return F.conv2d(x, weight, padding=1)
-
-    @staticmethod
-    def backward(context, gradient):
-        x, weight = context.saved_tensors
-        return nn.grad.conv2d_input(x.shape, weight, gradient, padding=1), weight_gradient(x, gradient)
-
-
-def weight_gradient(x, gradient):
-    """The gradient of a 3×3 convolution's weights.
-
-    Pixels are written in one long list, with a zero after each row and a row of zeros after each
-    image. A neighbour is then a fixed distance away in the list, also across the border, so each of
-    the nine taps is one product of the two lists, moved against each other. Nothing is copied nine
-    times.
-
-    Args:
-        x, gradient: inputs [N, C, H, W] and the gradient of the outputs [N, O, H, W].
-
-    Returns:
-        [O, C, 3, 3], in the same dtype.
-    """
-    inputs, outputs = (
-        F.pad(values.permute(0, 2, 3, 1), (0, 0, 0, 1, 0, 1)).flatten(0, 2) for values in (x, gradient)
-    )
-    row, pixels = x.shape[3] + 1, len(inputs)
-    taps = []
-    for distance in (down * row + right for down in (-1, 0, 1) for right in (-1, 0, 1)):
-        here = outputs[max(0, -distance) : pixels - max(0, distance)]
-        there = inputs[max(0, distance) : pixels - max(0, -distance)]
-        taps.append(here.T @ there)
-    return torch.stack(taps, dim=2).unflatten(2, (3, 3))

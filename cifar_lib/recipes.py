@@ -14,6 +14,7 @@ LOSSES = ("cross-entropy", "squared-error")
 BORDERS = ("black", "mirror")
 QUICK_EPOCHS = 2
 QUICK_DATA = {"cifar10": "toy", "mnist": "digits"}
+QUICK_WIDTH = 32  # of the fast network's stages
 WARM_UP_SHARE = 0.25
 LARGEST = 1e30  # what float32 can hold with room to spare
 
@@ -106,9 +107,13 @@ class Recipe:
         """The same idea on generated data and a tiny budget: for tests and first tries."""
         base, _, variant = self.data.partition("/")
         epochs = max(1, min(self.epochs // 2, QUICK_EPOCHS))
+        options = dict(self.options)
+        if "widths" in options:
+            options["widths"] = [min(width, QUICK_WIDTH) for width in options["widths"]]
         return self.but(
             name=f"{self.name}-quick",
             data="/".join(filter(None, [QUICK_DATA.get(base, base), variant])),
+            options=options,
             epochs=epochs,
             decay_every=max(1, epochs - 1),  # one drop, so that it still shows
         )
@@ -223,7 +228,7 @@ _FAST72 = Recipe(
 _FAST94 = _FAST72.but(
     name="fast94",
     options={"widths": [128, 384, 384]},
-    epochs=12,
+    epochs=14,
     batch_size=1000,
     rate=0.24,
     crop=2,
@@ -292,6 +297,7 @@ RECIPES = {
         _family("paper", "skip-cnn", width=16),
         _FAST72,
         _FAST94,
+        _FAST94.but(name="fast94-all", holdout=False),
         *_ladder(
             ("paper", {}),
             ("no-decay", {"weight_decay": 0.0}),

@@ -35,7 +35,9 @@ SLOTS = {  # what an optimizer keeps of each weight
 
 def _code_version():
     """The package's version and a hash of the modules that decide a training's numbers."""
-    names = "data device distributed evaluate family fast models optim recipes train winograd".split()
+    names = (
+        "data device distributed evaluate family fast models optim products recipes train winograd".split()
+    )
     content = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in names)
     return f"{__version__}+{hashlib.sha256(content).hexdigest()[:8]}"
 

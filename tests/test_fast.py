@@ -1,7 +1,5 @@
 """The fast recipe's network and optimizer, against their definitions."""
 
-from functools import partial
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -24,35 +22,6 @@ FAST = recipes.Recipe(
     sides=[[0, 24], [0.5, 32]],
     views=6,
 )
-
-
-@pytest.mark.parametrize("shape", [(3, 5, 7, 6, 4), (2, 4, 3, 1, 1), (2, 4, 3, 3, 8), (1, 1, 1, 2, 1)])
-@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-def test_the_quick_convolution_has_the_gradients_of_the_usual_one(shape, layout):
-    images, inputs, outputs, height, width = shape
-    torch.manual_seed(0)
-    x = torch.randn(images, inputs, height, width).contiguous(memory_format=layout).requires_grad_()
-    weight = fast.Convolution(inputs, outputs).weight
-    gradient = torch.randn(images, outputs, height, width)
-    quick, usual = (
-        torch.autograd.grad(forward(x, weight), (x, weight), gradient)
-        for forward in (fast.ConvolutionByProducts.apply, partial(F.conv2d, padding=1))
-    )
-    torch.testing.assert_close(quick, usual)
-
-
-def test_the_quick_gradient_is_taken_in_bfloat16_for_small_images_in_training_alone(monkeypatch):
-    taken = []
-    monkeypatch.setattr(
-        fast, "weight_gradient", lambda x, g: taken.append(x.shape[-1]) or g.new_ones(2, 2, 3, 3)
-    )
-    convolution = fast.Convolution(2, 2)
-    convolution(torch.randn(1, 2, 4, 4)).sum().backward()
-    with torch.autocast("cpu", torch.bfloat16):
-        for side in (4, 8, 9):
-            convolution(torch.randn(1, 2, side, side)).sum().backward()
-        convolution.eval()(torch.randn(1, 2, 4, 4)).sum().backward()
-    assert taken == [4, 8]
 
 
 def test_prepare_whitens_the_patches(toy_images):

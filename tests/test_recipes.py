@@ -144,8 +144,10 @@ def test_the_quick_form_needs_no_file_and_few_epochs(name):
     assert quick.epochs == min(2, recipe.epochs // 2)
     assert data.load(quick.data).source == "generator"
     assert quick.data.partition("/")[2] == recipe.data.partition("/")[2]
-    kept = set(recipe.as_dict()) - {"name", "data", "epochs", "decay_every"}
+    kept = set(recipe.as_dict()) - {"name", "data", "options", "epochs", "decay_every"}
     assert all(getattr(quick, field) == getattr(recipe, field) for field in kept)
+    narrow = {"widths": [min(width, 32) for width in recipe.options.get("widths", [])]}
+    assert quick.options == recipe.options | (narrow if "widths" in recipe.options else {})
 
 
 @pytest.mark.parametrize(("epochs", "quick"), [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 2), (70, 2)])
