@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from cifar_lib import data, fast, models, recipes, train
+from cifar_lib import data, fast, models, products, recipes, train
 from cifar_lib import device as devices
 
 MATRIX = 4096
@@ -85,7 +85,7 @@ class Step:
 
     def usual(self):
         """The same with usual convolutions alone."""
-        with patch.object(fast, "WINOGRAD_SIDE", 0):
+        with patch.object(fast, "WINOGRAD_SIDE", 0), patch.object(products, "LARGEST_SIDE", 0):
             self()
 
     def counted(self, step):
