@@ -228,12 +228,12 @@ _FAST72 = Recipe(
 _FAST94 = _FAST72.but(
     name="fast94",
     options={"widths": [128, 384, 384]},
-    epochs=14,
+    epochs=12,
     batch_size=1000,
     rate=0.24,
     crop=2,
     border="mirror",
-    sides=[[0, 20], [0.4, 24], [0.75, 32]],
+    sides=[[0, 20], [0.25, 24], [0.5, 32]],
     views=6,
 )
 
