@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from . import device as devices
 from . import products, winograd
 
 PATCH = 2  # side of the patches that the first layer sees
@@ -50,7 +51,9 @@ class FastCNN(nn.Module):
             self.whiten.weight.copy_(torch.cat([filters, -filters]))
 
     def forward(self, x):
-        x = self.stages(F.silu(self.whiten(x)))
+        with devices.autocast(x.device, torch.float32):  # in bfloat16 the faint directions drown in rounding
+            x = self.whiten(x)
+        x = self.stages(F.silu(x))
         return self.linear(x.amax((2, 3))) / self.linear.in_features**0.5
 
 

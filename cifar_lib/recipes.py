@@ -14,7 +14,7 @@ LOSSES = ("cross-entropy", "squared-error")
 BORDERS = ("black", "mirror")
 QUICK_EPOCHS = 2
 QUICK_DATA = {"cifar10": "toy", "mnist": "digits"}
-QUICK_WIDTH = 32  # of the fast network's stages
+QUICK_OPTIONS = {"skip-cnn": {"width": 8}, "fast-cnn": {"widths": [16, 32, 32]}}
 WARM_UP_SHARE = 0.25
 LARGEST = 1e30  # what float32 can hold with room to spare
 
@@ -107,13 +107,10 @@ class Recipe:
         """The same idea on generated data and a tiny budget: for tests and first tries."""
         base, _, variant = self.data.partition("/")
         epochs = max(1, min(self.epochs // 2, QUICK_EPOCHS))
-        options = dict(self.options)
-        if "widths" in options:
-            options["widths"] = [min(width, QUICK_WIDTH) for width in options["widths"]]
         return self.but(
             name=f"{self.name}-quick",
             data="/".join(filter(None, [QUICK_DATA.get(base, base), variant])),
-            options=options,
+            options=self.options | QUICK_OPTIONS.get(self.model, {}),
             epochs=epochs,
             decay_every=max(1, epochs - 1),  # one drop, so that it still shows
         )
@@ -233,7 +230,7 @@ _FAST94 = _FAST72.but(
     rate=0.24,
     crop=2,
     border="mirror",
-    sides=[[0, 20], [0.25, 24], [0.5, 32]],
+    sides=[[0, 20], [0.15, 24], [0.3, 32]],
     views=6,
 )
 

@@ -24,6 +24,16 @@ FAST = recipes.Recipe(
 )
 
 
+def test_the_first_layer_keeps_float32_where_all_others_are_rounded():
+    kinds = {}
+    network = fast.FastCNN(widths=(4, 4, 4))
+    for name in ("whiten", "stages", "linear"):
+        getattr(network, name).register_forward_hook(lambda _, x, y, name=name: kinds.update({name: y.dtype}))
+    with torch.autocast("cpu", torch.bfloat16):
+        network(torch.randn(2, 3, 32, 32))
+    assert kinds == {"whiten": torch.float32, "stages": torch.bfloat16, "linear": torch.bfloat16}
+
+
 def test_prepare_whitens_the_patches(toy_images):
     network = fast.FastCNN()
     images = data.normalize(toy_images.train.pixels[:200])

@@ -146,8 +146,8 @@ def test_the_quick_form_needs_no_file_and_few_epochs(name):
     assert quick.data.partition("/")[2] == recipe.data.partition("/")[2]
     kept = set(recipe.as_dict()) - {"name", "data", "options", "epochs", "decay_every"}
     assert all(getattr(quick, field) == getattr(recipe, field) for field in kept)
-    narrow = {"widths": [min(width, 32) for width in recipe.options.get("widths", [])]}
-    assert quick.options == recipe.options | (narrow if "widths" in recipe.options else {})
+    narrow = {"skip-cnn": {"width": 8}, "fast-cnn": {"widths": [16, 32, 32]}}
+    assert quick.options == recipe.options | narrow.get(recipe.model, {})
 
 
 @pytest.mark.parametrize(("epochs", "quick"), [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 2), (70, 2)])
