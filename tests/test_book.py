@@ -21,7 +21,6 @@ PERCENT = re.compile(r"\d[\d,.]*\s?%(?!\s*<!--)")
 
 
 SEEDS = (0, 1, 2)
-FEWER_SEEDS = {"fast94": (0,)}  # two cores take half an hour a seed; the pages say so
 WEIGHTS = ("mlp", "study", "study-pool", "paper", "paper-constant-rate", "small", "small-no-norm-rate-0.005")
 
 
@@ -136,7 +135,7 @@ def missing_records(names):
     return [
         f"recorded/{file.name} is missing: python -m cifar_lib record {name} --seeds {seed}"
         for name in sorted(names)
-        for seed in FEWER_SEEDS.get(name, SEEDS)
+        for seed in SEEDS
         if not (file := runs.record_file(name, seed)).exists()
     ]
 
