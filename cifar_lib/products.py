@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 
 UNFOLDED_SIDE = 4  # larger images: their patches take longer to write than they save (measured)
-LARGEST_SIDE = 8  # of a weight gradient by taps: on larger ones the library's own is quicker (measured)
+# On larger images, or without a unit for matrices (AMX), the library's convolution is quicker (measured).
+LARGEST_SIDE = 8 if torch.cpu._is_amx_tile_supported() else UNFOLDED_SIDE
 CACHE = 2**21  # bytes of filters that a convolution keeps at hand
 
 

@@ -294,6 +294,7 @@ RECIPES = {
         _family("paper", "skip-cnn", width=16),
         _FAST72,
         _FAST94,
+        _FAST94.but(name="fast94-all", holdout=False),
         *_ladder(
             ("paper", {}),
             ("no-decay", {"weight_decay": 0.0}),
