@@ -57,8 +57,19 @@ def test_outputs_are_in_channels_last_order():
         assert outputs.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize(("side", "name"), [(4, "Unfolded"), (5, "Divided"), (8, "Divided"), (9, None)])
-def test_they_are_taken_in_bfloat16_for_small_images_in_training_alone(side, name):
+@pytest.mark.parametrize(
+    ("largest", "side", "name"),
+    [
+        (8, 4, "Unfolded"),
+        (8, 5, "Divided"),
+        (8, 8, "Divided"),
+        (8, 9, None),
+        (4, 4, "Unfolded"),
+        (4, 5, None),
+    ],
+)
+def test_they_are_taken_in_bfloat16_for_small_images_in_training_alone(largest, side, name, monkeypatch):
+    monkeypatch.setattr(products, "LARGEST_SIDE", largest)
     convolution, x = fast.Convolution(2, 2), torch.randn(1, 2, side, side)
     with torch.autocast("cpu", torch.bfloat16):
         taken = convolution(x).grad_fn.name()

@@ -58,12 +58,12 @@ class RecordedRuns(Table):
                 several = list(alike)
                 first = several[0]
                 seconds = runs.mean_and_spread(run.seconds for run in several)[0]
+                watched = runs.percent(several, "val_accuracy") if first.recipe.holdout else "none held out"
                 lines.append(
                     f"| `{name}` | {first.recipe.data} | {letters[where]} "
                     f"| {' '.join(str(run.seed) for run in several)} "
                     f"| {first.recipe.epochs} | {first.model['parameters']:,} "
-                    f"| {runs.percent(several, 'test_accuracy')} | {runs.percent(several, 'val_accuracy')} "
-                    f"| {seconds:,.0f} |"
+                    f"| {runs.percent(several, 'test_accuracy')} | {watched} | {seconds:,.0f} |"
                 )
         gpu = sum(not device.startswith("CPU") for device, _ in map(place, every))
         listed = "; ".join(
