@@ -1,4 +1,4 @@
-"""Execute chapters in the recorded profile and store their outputs; doing it again changes nothing.
+"""Execute chapters in the recorded profile, store their outputs; again changes nothing.
 
 python notebooks/execute.py              all chapters
 python notebooks/execute.py 03 05        those whose name starts so
@@ -34,7 +34,7 @@ def main(wanted):
 
 
 def execute(path):
-    """Execute one notebook in the recorded profile and write it back, whole or not at all."""
+    """Execute one notebook in the recorded profile, written whole or not at all."""
     os.environ["CIFAR_PROFILE"] = "recorded"
     notebook = nbformat.read(path, as_version=4)
     write_address(notebook, path.name)
@@ -86,7 +86,7 @@ def write_address(notebook, name):
 
 
 def tidy(notebook):
-    """Leave nothing that changes from one execution to the next, and note what was executed."""
+    """Leave nothing that differs from one execution to the next; note what was run."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     notebook.metadata = nbformat.from_dict(
