@@ -5,7 +5,6 @@ import sys
 from functools import partial
 
 from . import CourseError, data, distributed, evaluate, recipes, runs
-from . import device as devices
 from .files import explain
 from .train import train
 
@@ -75,7 +74,7 @@ def _train(arguments):
         if recipe.holdout:
             line += f"  validation loss {entry['val_loss']:.4f}  accuracy {entry['val_accuracy']:.1%}"
         print(line)
-    print(f"{trained.seconds:.0f} s on {devices.describe(devices.pick(arguments.device))}")
+    print(f"{trained.seconds:.0f} s on {trained.device}")
 
 
 def _evaluate(arguments):
@@ -129,8 +128,9 @@ def _record(arguments):
 
 def _data(arguments):
     for name in arguments.names:
-        print(data.load(name))
-        print(f"  fingerprint of the training images {data.load(name).fingerprint[:16]}")
+        dataset = data.load(name)
+        print(dataset)
+        print(f"  fingerprint of the training images {dataset.fingerprint[:16]}")
         print(f"  originals in {data.data_folder()}, prepared file in {data.cache_folder()}")
 
 

@@ -90,6 +90,12 @@ def load(name, root=None):
         dataset = distributed.in_turns(lambda: _real(base, root)) if real else _generated(base)
     except OSError as error:
         raise CourseError(f"{error.filename} cannot be used: {error.strerror}.") from None
+    if real and dataset.fingerprint != SPECS[base].fingerprint:
+        warnings.warn(
+            f"The training images found in {data_folder(root)} are not those of {base} (fingerprint "
+            f"{dataset.fingerprint[:12]}): they can be used, but no recorded run speaks of them.",
+            stacklevel=2,
+        )
     if variant:
         changed = {part: VARIANTS[variant](getattr(dataset, part)) for part in ("train", "test")}
         fingerprint = f"{dataset.fingerprint}/{variant}"
@@ -140,7 +146,7 @@ def batches(images, size, *, seed, epoch, flip=False, crop=0, border="black", si
     mirrored = (torch.rand(len(images), generator=draws) < 0.5) ^ bool(epoch % 2) if flip else None
     for start in range(0, len(images) - size + 1, size):
         index = order[start : start + size][part]
-        batch = images[index.to(images.labels.device)]
+        batch = images[index.to(images.labels.device, non_blocking=True)]
         pixels = batch.pixels
         if flip or crop:
             shifts = draw_shifts(size, crop, generator)[:, part] if crop else None
@@ -170,9 +176,9 @@ def augment(pixels, shifts=None, *, mirrored=None, border="black"):
     rows = torch.arange(height, device=device).expand(n, -1)
     columns = torch.arange(width, device=device).expand(n, -1)
     if mirrored is not None:
-        columns = torch.where(mirrored.to(device)[:, None], columns.flip(1), columns)
+        columns = torch.where(mirrored.to(device, non_blocking=True)[:, None], columns.flip(1), columns)
     if shifts is not None:
-        down, right = shifts.to(device)[:, :, None]
+        down, right = shifts.to(device, non_blocking=True)[:, :, None]
         rows, columns = rows + down, columns + right
         if border == "mirror":
             rows, columns = _reflected(rows, height), _reflected(columns, width)
@@ -261,7 +267,7 @@ def fingerprint(images):
 
 def cache_folder(root=None):
     """The folder of the prepared files (see `load`)."""
-    if "CIFAR_CACHE" in os.environ:
+    if os.environ.get("CIFAR_CACHE"):
         return _expanded(os.environ["CIFAR_CACHE"])
     root = data_folder(root)
     there = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
@@ -304,12 +310,6 @@ def _real(name, root):
     train, test, source = found
     train, test = _in_content_order(Images(*train)), _in_content_order(Images(*test))
     dataset = Dataset(name, train, test, SPECS[name].classes, source, fingerprint(train))
-    if dataset.fingerprint != SPECS[name].fingerprint:
-        warnings.warn(
-            f"The training images found in {folder} are not those of {name} (fingerprint "
-            f"{dataset.fingerprint[:12]}): they can be used, but no recorded run speaks of them.",
-            stacklevel=3,
-        )
     _save_prepared(prepared, dataset)
     return dataset
 

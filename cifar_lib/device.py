@@ -8,6 +8,12 @@ import torch
 
 from . import CourseError, distributed
 
+# Strong weight decay makes many numbers below 1e-38, which processors compute slowly: they become zero.
+# Here, at import, because PyTorch's threads inherit this only when they start.
+torch.set_flush_denormal(True)
+torch.backends.cudnn.conv.fp32_precision = "ieee"  # else a GPU rounds float32 convolutions to TensorFloat-32
+torch.backends.cudnn.deterministic = True  # else a resumed training may differ in its last bits
+
 
 def pick(name=None):
     """The device to train on: `name` ("cpu", "cuda", "cuda:1"), or the best there is.
@@ -41,8 +47,8 @@ def training_dtype(device):
     """The number format of a training step's large products, the fastest that is safe.
 
     bfloat16 where the hardware multiplies it natively; float16 on older GPUs (its small range
-    needs the gradient scaler in `train`); float32 elsewhere. Weights and their updates are always
-    float32, and so is evaluation.
+    needs the gradient scaler in `train`); float32 elsewhere. Weights are always float32, and so is
+    evaluation.
     """
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= (8, 0)
@@ -67,13 +73,10 @@ def describe(device):
 
 
 def tune_cpu():
-    """Two settings of this process that keep a CPU from slowing down while it trains.
+    """Let glibc keep freed memory, for the whole process.
 
-    Numbers below 1e-38 become zero: strong weight decay makes many of them, and processors compute
-    them slowly. And glibc keeps freed memory instead of giving each large tensor back to the
-    system, which otherwise costs page faults at every step.
+    By default it gives each large tensor back to the system, which costs page faults at every step.
     """
-    torch.set_flush_denormal(True)
     if sys.platform != "linux":
         return
     try:

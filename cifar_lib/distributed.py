@@ -195,7 +195,7 @@ class BatchNorm(nn.BatchNorm2d):
 def _statistics(x):
     """Mean, biased variance [C] and number of pixels of a channel, of all processes' x, in float32."""
     variance, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
-    mine = torch.cat([mean, variance, mean.new_tensor([x.numel() / x.shape[1]])])
+    mine = torch.cat([mean, variance, mean.new_full((1,), x.numel() / x.shape[1])])
     rows = [torch.empty_like(mine) for _ in range(count())]
     _exchange(dist.all_gather, rows, mine)
     channels = len(mean)

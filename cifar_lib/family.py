@@ -104,7 +104,7 @@ class VGG(nn.Module):
         for before, after in pairwise((shape[0], *widths)):
             layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU()]
             layers += [nn.Conv2d(after, after, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
-        side = shape[1] // 8
+        side = shape[1] // 2 ** len(widths)
         self.features = nn.Sequential(*layers)
         self.classifier = nn.Sequential(
             nn.Flatten(), nn.Linear(widths[-1] * side * side, 128), nn.ReLU(), nn.Linear(128, classes)

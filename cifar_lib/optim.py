@@ -42,7 +42,10 @@ class Muon(torch.optim.Optimizer):
 
     def _step(self, group, weight):
         beta, rate = group["momentum"], group["lr"]
-        buffer = self.state[weight].setdefault("momentum_buffer", torch.zeros_like(weight))
+        state = self.state[weight]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(weight)
+        buffer = state["momentum_buffer"]
         buffer.mul_(beta).add_(weight.grad)
         step = weight.grad.add(buffer, alpha=beta)
         if group["orthogonal"]:

@@ -66,6 +66,7 @@ class Run:
     seconds: float
     replayed: bool = False
     _network: torch.nn.Module | None = field(default=None, repr=False)
+    _folder: Path | None = field(default=None, repr=False)
 
     def __str__(self):
         device = self.environment["device"]
@@ -85,7 +86,7 @@ class Run:
             CourseError: the run is replayed and its weights were not recorded.
         """
         if self._network is None:
-            file = weights_file(self.recipe.name, self.seed)
+            file = weights_file(self.recipe.name, self.seed, self._folder)
             if not file.exists():
                 raise CourseError(
                     f"No weights were recorded for {self.recipe.name!r}, seed {self.seed}: train it "
@@ -190,7 +191,7 @@ def _run(recipe, dataset, seed, device):
             return kept
     dataset = dataset if dataset is not None else data.load(recipe.data)
     full = profile() == "full"
-    checkpoint = _checkpoint_file(recipe, dataset.fingerprint, seed) if full else None
+    checkpoint = _checkpoint_file(recipe, dataset.fingerprint, len(dataset.train), seed) if full else None
     # A bar only where somebody waits: in stored outputs it would differ each time.
     trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=full)
     return _as_run(recipe, dataset, seed, trained)
@@ -247,7 +248,7 @@ def load_record(path):
         parts = {name: content[name] for name in PARTS}
         parts["recipe"] = _recipe_of(parts["recipe"], path)
         _check(parts)
-        return Run(**parts, replayed=True)
+        return Run(**parts, replayed=True, _folder=Path(path).parent)
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise CourseError(f"{path} is not a recorded run: restore it, or record it again.") from None
 
@@ -365,7 +366,7 @@ def _claim(recipe, path, lock, wait):
 
 def _train_and_write(recipe, seed, path, device, keep_weights, progress):
     dataset = data.load(recipe.data)
-    checkpoint = _checkpoint_file(recipe, dataset.fingerprint, seed)
+    checkpoint = _checkpoint_file(recipe, dataset.fingerprint, len(dataset.train), seed)
     trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=progress)
     done = _as_run(recipe, dataset, seed, trained)
     if distributed.rank() > 0:
@@ -379,8 +380,8 @@ def _train_and_write(recipe, seed, path, device, keep_weights, progress):
 
 def _finish(recipe, seed, path, lock):
     """Remove what nobody needs once the record is there: checkpoint, leavings, the lock's file."""
-    fingerprint = _load_record_of(recipe, path).data.get("fingerprint")
-    checkpoint = _checkpoint_file(recipe, fingerprint, seed)
+    kept = _load_record_of(recipe, path)
+    checkpoint = _checkpoint_file(recipe, kept.data["fingerprint"], _images_of(kept), seed)
     checkpoint.unlink(missing_ok=True)
     for written in (checkpoint, path.with_suffix(".safetensors"), path):
         remove_left_behind(written)
@@ -396,11 +397,16 @@ def _load_record_of(recipe, path):
     return kept
 
 
-def _checkpoint_file(recipe, fingerprint, seed):
+def _checkpoint_file(recipe, fingerprint, images, seed):
     """One file a run, for all folders it is recorded into; a changed recipe has its own, other images too."""
-    identity = json.dumps([recipe.as_dict(), fingerprint], sort_keys=True)
+    identity = json.dumps([recipe.as_dict(), fingerprint, images], sort_keys=True)
     name = f"{recipe.name}-seed{seed}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}.safetensors"
     return data.cache_folder() / "checkpoints" / name
+
+
+def _images_of(kept):
+    """How many training images there were, the held-out ones included."""
+    return kept.data["n_train"] + kept.data["n_val"]
 
 
 def _matching_record(recipe, dataset, seed):
@@ -408,7 +414,9 @@ def _matching_record(recipe, dataset, seed):
     if not path.exists():
         return None
     kept = load_record(path)
-    same_images = dataset is None or dataset.fingerprint == kept.data["fingerprint"]
+    # A part of a data set still has the fingerprint of the whole.
+    images = (kept.data["fingerprint"], _images_of(kept))
+    same_images = dataset is None or (dataset.fingerprint, len(dataset.train)) == images
     return kept if kept.recipe == recipe and kept.seed == seed and same_images else None
 
 

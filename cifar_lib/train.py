@@ -72,8 +72,9 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
         device: "cpu", "cuda", ... or None for the best there is.
         checkpoint: a file that is written after each epoch; if it is there, training goes on from it.
         progress: show a bar.
-        compiled: let `torch.compile` fuse the passes, on a GPU into one graph that is launched at once.
-            It takes a minute or more before the first step, and rounds otherwise than without.
+        compiled: let `torch.compile` fuse the forward and the backward pass, on a GPU into graphs that
+            are launched at once. It takes a minute or more, again at each new size of the images, and
+            rounds otherwise than without.
 
     Returns:
         `Trained`; each history entry has epoch (from 1), rate, train_loss (mean over the epoch's
@@ -82,7 +83,7 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
 
     Raises:
         CourseError: the loss is no longer finite, or the checkpoint belongs to another run, or
-            several processes do not see the same.
+            several processes do not see the same, or `torch.compile` does not work here.
     """
     if not 0 <= seed < 2**32:
         raise CourseError(f"A seed is a whole number from 0 to {2**32 - 1}, not {seed}.")
@@ -91,6 +92,11 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
         devices.tune_cpu()
     parts = split(dataset.train) if recipe.holdout else (dataset.train, dataset.train[:0])
     training, validation = (part.to(device) for part in parts)
+    if recipe.holdout and not len(validation):
+        raise CourseError(
+            f"{len(dataset.train)} images are too few to hold out a tenth of each class: add some, or "
+            f"train with holdout=False."
+        )
     if len(training) < recipe.batch_size:
         raise CourseError(f"A batch of {recipe.batch_size} is more than the {len(training)} images.")
     if recipe.batch_size < distributed.count():
@@ -122,7 +128,14 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
     for epoch in bar:
         start = time.perf_counter()
         torch.manual_seed(seed * 1_000_003 + epoch + 10_007 * distributed.rank())  # dropout draws from it
-        train_loss = train_epoch(recipe, stepped, optimizer, training, seed, epoch)
+        try:
+            train_loss = train_epoch(recipe, stepped, optimizer, training, seed, epoch)
+        except RuntimeError as error:
+            if not compiled or not isinstance(error, torch._dynamo.exc.TorchDynamoException):
+                raise
+            raise CourseError(
+                f"torch.compile does not work here ({type(error).__name__}): leave out --compile."
+            ) from None
         trained = time.perf_counter()
         watched = watch(model, validation)
         seconds = time.perf_counter() - start
@@ -160,6 +173,7 @@ def train_epoch(recipe, model, optimizer, images, seed, epoch):
     """
     device = images.labels.device
     dtype = devices.training_dtype(device)
+    # Anew for each epoch, so that a resumed training has the same.
     scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
     steps = len(images) // recipe.batch_size
     total = torch.zeros((), device=device)
@@ -260,7 +274,7 @@ def load_checkpoint(path, recipe, dataset, seed, state, optimizer):
             raise ValueError("epochs out of order")
         _restore(tensors, recipe, state.model, optimizer)
         state.code, state.device = (
-            notes[name] if notes[name].endswith(now) else f"{notes[name]}, then {now}"
+            notes[name] if notes[name].split(", then ")[-1] == now else f"{notes[name]}, then {now}"
             for name, now in (("code", state.code), ("device", state.device))
         )
     except (RuntimeError, ValueError, IndexError, KeyError, TypeError):
@@ -303,5 +317,6 @@ def _identity(recipe, dataset, seed):
     return {
         "recipe": json.dumps(recipe.as_dict(), sort_keys=True),
         "fingerprint": dataset.fingerprint,
+        "images": str(len(dataset.train)),
         "seed": str(seed),
     }

@@ -113,6 +113,11 @@ def test_shape_and_parameters(network, counted, shape):
     assert models.parameters(model) == counted(*shape[:2])
 
 
+@pytest.mark.parametrize("widths", [(4, 8), (4, 8, 8, 8)])
+def test_vgg_may_have_fewer_or_more_stages(widths):
+    assert VGG(widths=widths)(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
 def test_sizes_that_were_published():
     """PyTorch's tutorial network has 62,006 parameters; He et al.'s table 6 gives ResNet-20 0.27 million."""
     assert models.parameters(BeginnerNet()) == lenet(3, 32) == 62_006

@@ -165,6 +165,17 @@ def test_recorded_weights_give_the_same_outputs(recorded_folder, tiny, toy_image
     )
 
 
+def test_a_network_comes_from_the_folder_of_its_record(recorded, tiny, toy_images, tmp_path):
+    folder = tmp_path / "elsewhere"
+    path = runs.record(tiny.but(epochs=1), 0, folder=folder, keep_weights=True, progress=False)
+    kept = runs.load_record(path)
+    assert runs.recorded("tiny", folder)[0].recipe == kept.recipe
+    found = evaluate.accuracy(evaluate.logits(kept.network(), toy_images.test.pixels), toy_images.test.labels)
+    assert found == kept.result["test_accuracy"]
+    weights = (runs.load_record(one).network().state_dict()["conv1.weight"] for one in (path, recorded))
+    assert not torch.equal(*weights)
+
+
 def test_weights_are_kept_only_when_asked_for(recorded_folder, tiny):
     runs.record(tiny.but(epochs=1), 0, progress=False)
     assert [path.name for path in recorded_folder.iterdir()] == ["tiny-seed0.json"]
@@ -227,6 +238,8 @@ def test_another_seed_or_other_images_train(recorded, tiny, toy_images, training
         runs.run(tiny, toy_images, seed=1)
     with pytest.raises(Trains):
         runs.run(tiny, replace(toy_images, fingerprint="another"))
+    with pytest.raises(Trains):
+        runs.run(tiny, replace(toy_images, train=toy_images.train[:300]))
     recorded.rename(runs.record_file("tiny", 1))
     with pytest.raises(Trains):
         runs.run(tiny, toy_images, seed=1)
@@ -243,6 +256,16 @@ def test_the_full_profile_keeps_a_finished_training(tiny, recorded_folder, monke
     monkeypatch.setattr("cifar_lib.train.train_epoch", lambda *_: pytest.fail("it trained"))
     again = runs.run(tiny)
     assert (again.history, again.result) == (first.history, first.result)
+
+
+def test_in_the_full_profile_a_part_of_the_images_is_not_taken_for_the_whole(
+    tiny, toy_images, recorded_folder, monkeypatch
+):
+    monkeypatch.setenv("CIFAR_PROFILE", "full")
+    whole = runs.run(tiny)
+    part = runs.run(tiny, replace(toy_images, train=toy_images.train[:300]))
+    assert (whole.data["n_train"], part.data["n_train"]) == (360, 270)
+    assert part.history != whole.history
 
 
 @pytest.mark.parametrize("profile", ["full", "quick"])

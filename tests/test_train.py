@@ -445,6 +445,55 @@ def test_a_resumed_training_names_all_that_trained_it(tiny, toy_images, tmp_path
     assert resumed.device.startswith("a first machine, then ") and "CPU" in resumed.device
 
 
+def test_two_machines_that_became_one_are_both_named(tiny, toy_images, tmp_path, monkeypatch):
+    path = tmp_path / "tiny.safetensors"
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        killed_after(1, patch)
+        patch.setattr(train.devices, "describe", lambda device: "2 × CPU")
+        train.train(tiny, toy_images, checkpoint=path)
+    monkeypatch.setattr(train.devices, "describe", lambda device: "CPU")
+    assert train.train(tiny, toy_images, checkpoint=path).device == "2 × CPU, then CPU"
+    assert train.train(tiny, toy_images, checkpoint=path).device == "2 × CPU, then CPU"
+
+
+def test_too_few_images_to_hold_any_out_are_refused(tiny, toy_images):
+    few = torch.cat([(toy_images.train.labels == label).nonzero()[:4, 0] for label in range(10)])
+    part = replace(toy_images, train=toy_images.train[few])
+    with pytest.raises(CourseError, match="40 images are too few to hold out a tenth of each class"):
+        train.train(tiny, part)
+    assert train.train(tiny.but(holdout=False, epochs=1), part).history[0]["val_accuracy"] is None
+
+
+def test_without_a_compiler_compile_is_refused_in_one_sentence(tiny, toy_images, monkeypatch):
+    import torch._inductor.config
+
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, "no-such-compiler"))
+    with pytest.raises(
+        CourseError, match=r"^torch\.compile does not work here \(.*\): leave out --compile\.$"
+    ):
+        train.train(tiny, toy_images, device="cpu", compiled=True)
+
+
+@CUDA
+@pytest.mark.parametrize("optimizer", recipes.OPTIMIZERS)
+def test_no_step_waits_for_the_gpu(optimizer, tiny, toy_images):
+    recipe = tiny.but(optimizer=optimizer)
+    model = models.build(recipe, (3, 32, 32)).to("cuda", memory_format=torch.channels_last)
+    maker, images = make_optimizer(recipe, model), toy_images.train.to("cuda")
+    train_epoch(recipe, model, maker, images, 0, 1)  # the first steps choose algorithms
+    stream = data.batches(images, recipe.batch_size, seed=0, epoch=2, flip=True, crop=2)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for inputs, labels in stream:
+            with device.autocast(inputs.device, torch.bfloat16):
+                loss = train.training_loss(recipe, model(inputs), labels)
+            maker.zero_grad()
+            loss.backward()
+            maker.step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
