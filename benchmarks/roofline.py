@@ -1,11 +1,12 @@
 """How near a recipe's training comes to what this machine can do at most.
 
 The FLOPs of a training step are counted (forward, backward, optimizer; a multiply-add is two). The
-machine's matrix rate and memory bandwidth are measured in the precision of a training step. FLOPs
-by rate is the floor of the time: nothing that computes all these products in this precision can be
-quicker. Winograd's convolutions compute fewer, so a ratio above 100 % is possible with them; the FLOPs
-that are really computed are shown too. Everything else a step does, batch norm, activations, pooling,
-moves memory: its bytes by the bandwidth are shown beside, as if nothing stayed in a cache.
+machine's matrix rate and memory bandwidth are measured in the precision of a training step. FLOPs by
+rate is the floor of the time: what these products take at the speed of one large product. A convolution
+may be a few per cent quicker than that (measured on an AMD EPYC), and Winograd's compute fewer, so ratios
+above 100 % are possible; the FLOPs that are really computed are shown too. Everything else a step does,
+batch norm, activations, pooling, moves memory: its bytes by the bandwidth are shown beside, as if nothing
+stayed in a cache.
 
 python benchmarks/roofline.py fast94 --steps 3
 """
