@@ -282,6 +282,7 @@ def opened(content):
     return found
 
 
+@pytest.mark.filterwarnings("ignore:The training images found in")
 def test_the_prepared_file_is_whole_before_it_is_changed():
     assert len(opened(prepared()).train) == 10
 
