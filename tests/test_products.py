@@ -72,7 +72,7 @@ def test_they_are_taken_in_bfloat16_for_small_images_in_training_alone(largest, 
     monkeypatch.setattr(products, "LARGEST_SIDE", largest)
     convolution, x = fast.Convolution(2, 2), torch.randn(1, 2, side, side)
     with torch.autocast("cpu", torch.bfloat16):
-        taken = convolution(x).grad_fn.name()
+        taken = type(convolution(x).grad_fn).__name__
         assert taken == (f"{name}Backward" if name else "ConvolutionBackward0")
-        assert convolution.eval()(x).grad_fn.name() == "ConvolutionBackward0"
-    assert convolution.train()(x).grad_fn.name() == "ConvolutionBackward0"
+        assert type(convolution.eval()(x).grad_fn).__name__ == "ConvolutionBackward0"
+    assert type(convolution.train()(x).grad_fn).__name__ == "ConvolutionBackward0"
