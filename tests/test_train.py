@@ -405,7 +405,7 @@ def test_a_checkpoint_of_the_gpu_goes_on_on_the_cpu(tiny, toy_images, tmp_path, 
 
 
 @pytest.mark.long
-def test_a_compiled_step_computes_the_same(tiny):
+def test_a_compiled_step_computes_the_same(tiny, float32):
     dataset = data.load("toy")
     one_step = tiny.but(epochs=1, batch_size=360, schedule="constant", optimizer="sgd")
     usual, compiled = (train.train(one_step, dataset, device="cpu", compiled=c) for c in (False, True))
