@@ -3,7 +3,7 @@
 (a) is the tutorial's way: a torchvision-style data set of single images, transforms an image, a
 DataLoader with workers, float32. (b) is `cifar_lib.train`: images on the device as uint8, whole
 batches, the device's training precision. Both start from the same seeds and end with the same
-evaluation, in one process. (a) runs first as everybody has it. Then `device.tune_cpu` sets the
+evaluation, in one process. (a) runs first as everybody has it. Then `device.keep_memory` sets the
 allocator for the whole process, and (a), which gains from that too, takes turns with (b).
 
 python benchmarks/loop.py --images 10000 --epochs 2 --rounds 3
@@ -114,7 +114,7 @@ def main():
     for seed in range(arguments.rounds):
         turn("tutorial", tutorial_loop, seed)
     if device.type == "cpu":
-        devices.tune_cpu()
+        devices.keep_memory()
     course_loop(recipe.but(epochs=1), training[:640], 0, device)
     for seed in range(arguments.rounds):
         turn("tutorial, tuned", tutorial_loop, seed)

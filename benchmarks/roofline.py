@@ -108,7 +108,7 @@ def main():
 
     device = devices.pick(arguments.device)
     if device.type == "cpu":
-        devices.tune_cpu()
+        devices.keep_memory()
     recipe = recipes.get(arguments.recipe)
     images = data.load(arguments.data).train.to(device)
     rate, speed = matrix_rate(device), bandwidth(device)

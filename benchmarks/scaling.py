@@ -31,7 +31,7 @@ def worker(batch, threads):
         if distributed.count() == 1:
             torch.set_num_threads(threads)
         if device.type == "cpu":
-            devices.tune_cpu()
+            devices.keep_memory()
         recipe = recipes.get("paper").but(batch_size=batch, rate=0.001)
         pixels = data.load("toy").train.pixels[torch.arange(batch * STEPS) % 3_000]
         images = data.Images(pixels, torch.arange(len(pixels)) % 10).to(device)

@@ -72,7 +72,7 @@ def describe(device):
     return f"{name}, {threads} thread{'s' if threads > 1 else ''}, {precision}"
 
 
-def tune_cpu():
+def keep_memory():
     """Let glibc keep freed memory, for the whole process.
 
     By default it gives each large tensor back to the system, which costs page faults at every step.

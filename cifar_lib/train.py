@@ -89,7 +89,7 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
         raise CourseError(f"A seed is a whole number from 0 to {2**32 - 1}, not {seed}.")
     device = devices.pick(device)
     if device.type == "cpu":
-        devices.tune_cpu()
+        devices.keep_memory()
     parts = split(dataset.train) if recipe.holdout else (dataset.train, dataset.train[:0])
     training, validation = (part.to(device) for part in parts)
     if recipe.holdout and not len(validation):

@@ -189,10 +189,10 @@ def test_four_at_once_train_each_run_once(children, place, cache):
 @pytest.mark.long
 def test_whoever_holds_the_lock_may_die_at_any_moment(children, place, cache, tmp_path):
     """Four share two runs. Twenty are killed, each after a wait drawn with seed 2, and replaced."""
-    command, waits = recording(place, "adam", "sgd"), random.Random(2)
-    children.run(*recording(tmp_path / "alone", "adam", "sgd"), epochs=200)
+    command, waits, epochs = recording(place, "adam", "sgd"), random.Random(2), 200
+    children.run(*recording(tmp_path / "alone", "adam", "sgd"), epochs=epochs)
     children.forget()
-    started, deaths = [children.start(*command, epochs=200) for _ in range(4)], 0
+    started, deaths = [children.start(*command, epochs=epochs) for _ in range(4)], 0
     while deaths < 20:
         time.sleep(waits.uniform(0.1, 0.8))
         victim = started.pop(waits.randrange(4))
@@ -200,14 +200,14 @@ def test_whoever_holds_the_lock_may_die_at_any_moment(children, place, cache, tm
         code, said = children.wait(victim)
         assert code == -9, f"all was recorded before 20 were killed: {said}"
         deaths += 1
-        started.append(children.start(*command, epochs=200))
+        started.append(children.start(*command, epochs=epochs))
     for process in started:
         code, said = children.wait(process)
         assert code == 0, said
     assert deaths == 20
     # An epoch is trained again only where a death cut it short, or cut its checkpoint short.
     begun = Counter(moment for moment in children.moments() if moment.endswith("step 1"))
-    assert begun.total() <= 4 * 200 + deaths
+    assert begun.total() <= 4 * epochs + deaths
     assert times_passed(children, "record: renamed") == [4]
     for name in ("adam", "sgd"):
         for one, other in zip(
