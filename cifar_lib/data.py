@@ -125,7 +125,9 @@ def normalize(pixels):
     return (pixels.float() / 255 - 0.5) / 0.25
 
 
-def batches(images, size, *, seed, epoch, flip=False, crop=0, border="black", side=None, part=slice(None)):
+def batches(
+    images, size, *, seed, epoch, flip=False, crop=0, border="black", side=None, cut=False, part=slice(None)
+):
     """One epoch of shuffled (inputs, labels): float32 [B, C, H, W] channels-last, int64 [B].
 
     Order and augmentation depend on `seed` and `epoch` alone, so a training that stopped goes
@@ -138,6 +140,7 @@ def batches(images, size, *, seed, epoch, flip=False, crop=0, border="black", si
             (Jordan 2024, section 3.6).
         crop, border: shift each image by up to this many pixels each way; see `augment` for what comes in.
         side: shrink the images to this height and width, by averaging.
+        cut: cut a window of `side` from each image instead: anywhere in it, at least `crop` about its middle.
         part: give only this slice of each batch; the draws are those of the whole batch.
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
@@ -148,10 +151,12 @@ def batches(images, size, *, seed, epoch, flip=False, crop=0, border="black", si
         index = order[start : start + size][part]
         batch = images[index.to(images.labels.device, non_blocking=True)]
         pixels = batch.pixels
-        if flip or crop:
-            shifts = draw_shifts(size, crop, generator)[:, part] if crop else None
+        window = side if cut else None
+        reach = max(crop, (pixels.shape[-1] - window) // 2) if window else crop
+        if flip or reach or window:
+            shifts = draw_shifts(size, reach, generator)[:, part] if reach else None
             turned = mirrored[index] if flip else None
-            pixels = augment(pixels, shifts, mirrored=turned, border=border)
+            pixels = augment(pixels, shifts, mirrored=turned, border=border, side=window)
         inputs = normalize(pixels).contiguous(memory_format=torch.channels_last)
         if side not in (None, inputs.shape[-1]):
             inputs = F.interpolate(inputs, size=side, mode="bilinear", antialias=True, align_corners=False)
@@ -163,13 +168,14 @@ def draw_shifts(n, crop, generator):
     return torch.randint(0, 2 * crop + 1, (2, n), generator=generator) - crop
 
 
-def augment(pixels, shifts=None, *, mirrored=None, border="black"):
+def augment(pixels, shifts=None, *, mirrored=None, border="black", side=None):
     """Shift each image by its own draw, and mirror some; uint8 [N, C, H, W] in and out.
 
     Args:
         shifts: int64 [2, N] on the CPU, see `draw_shifts`. None moves no image.
         mirrored: bool [N] on the CPU, the images to mirror; None for no image.
         border: what comes in where an image moves away: "black", or the "mirror" image of its border.
+        side: height and width of what comes out, from the middle before the shift; None for all of it.
     """
     n, _, height, width = pixels.shape
     device = pixels.device
@@ -177,6 +183,9 @@ def augment(pixels, shifts=None, *, mirrored=None, border="black"):
     columns = torch.arange(width, device=device).expand(n, -1)
     if mirrored is not None:
         columns = torch.where(mirrored.to(device, non_blocking=True)[:, None], columns.flip(1), columns)
+    if side is not None:
+        rows = rows[:, (height - side) // 2 :][:, :side]
+        columns = columns[:, (width - side) // 2 :][:, :side]
     if shifts is not None:
         down, right = shifts.to(device, non_blocking=True)[:, :, None]
         rows, columns = rows + down, columns + right

@@ -1,7 +1,5 @@
 """The network of the fast recipe, for `models`: much of it is set before the first step."""
 
-from itertools import pairwise
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -21,18 +19,21 @@ class FastCNN(nn.Module):
 
     Args:
         widths: channels of each stage.
+        inner: channels between the two convolutions of each stage; None for as many as it ends with.
         whiten: the first layer is computed from the images by `prepare`, and not trained; else it
             is a convolution like any other.
         dirac: a convolution begins by passing its inputs through; else with random filters.
     """
 
-    def __init__(self, shape=(3, 32, 32), widths=(64, 256, 256), whiten=True, dirac=True, classes=10):
+    def __init__(
+        self, shape=(3, 32, 32), widths=(64, 256, 256), inner=None, whiten=True, dirac=True, classes=10
+    ):
         super().__init__()
         channels = 2 * shape[0] * PATCH * PATCH
         self.whiten = nn.Conv2d(shape[0], channels, PATCH, bias=not whiten)
         self.whiten.weight.requires_grad = not whiten
-        sizes = pairwise([channels, *widths])
-        self.stages = nn.Sequential(*(Stage(before, after, dirac) for before, after in sizes))
+        sizes = zip([channels, *widths[:-1]], widths, inner or widths, strict=True)
+        self.stages = nn.Sequential(*(Stage(*size, dirac=dirac) for size in sizes))
         self.linear = nn.Linear(widths[-1], classes, bias=False)
 
     def prepare(self, images):
@@ -60,10 +61,11 @@ class FastCNN(nn.Module):
 class Stage(nn.Module):
     """Convolution, pooling, batch norm, SiLU; then the same without the pooling."""
 
-    def __init__(self, inputs, outputs, dirac):
+    def __init__(self, inputs, outputs, inner=None, *, dirac):
         super().__init__()
-        self.conv1, self.conv2 = Convolution(inputs, outputs), Convolution(outputs, outputs)
-        self.norm1, self.norm2 = norm(outputs), norm(outputs)
+        inner = inner or outputs
+        self.conv1, self.conv2 = Convolution(inputs, inner), Convolution(inner, outputs)
+        self.norm1, self.norm2 = norm(inner), norm(outputs)
         if dirac:
             for conv in (self.conv1, self.conv2):
                 nn.init.dirac_(conv.weight[: conv.in_channels])

@@ -13,6 +13,7 @@ SCHEDULES = ("constant", "step", "cosine", "one-cycle", "linear")
 LOSSES = ("cross-entropy", "squared-error")
 BORDERS = ("black", "mirror")
 QUICK_EPOCHS = 2
+QUICK_BATCH = 1_000  # the generated images are 2,000
 QUICK_DATA = {"cifar10": "toy", "mnist": "digits"}
 QUICK_OPTIONS = {"skip-cnn": {"width": 8}, "fast-cnn": {"widths": [16, 32, 32]}}
 WARM_UP_SHARE = 0.25
@@ -34,6 +35,7 @@ class Recipe:
         label_smoothing: this share of each label is spread over all classes (cross entropy only).
         sides: image sizes by progress, as [[0, 24], [0.7, 32]]: side 24 first, 32 after 70 % of the
             epochs; empty for the images' own size.
+        cut: images of another side are cut out at a random place, not shrunk.
         views: how many views of each image the final evaluation averages: 1, 2 or 6, see
             `evaluate.logits`.
         holdout: train on 90 % of the training images and validate on the rest; without it train on all.
@@ -57,11 +59,12 @@ class Recipe:
     loss: str = "cross-entropy"
     label_smoothing: float = 0.0
     sides: list = field(default_factory=list)
+    cut: bool = False
     views: int = 1
     holdout: bool = True
 
     def __post_init__(self):
-        for name in ("name", "data", "model", "options", "flip", "sides", "holdout"):
+        for name in ("name", "data", "model", "options", "flip", "sides", "cut", "holdout"):
             value, kind = getattr(self, name), self.__dataclass_fields__[name].type
             if not isinstance(value, kind):
                 raise CourseError(f"{name} is of type {kind.__name__}, not {value!r}.")
@@ -112,6 +115,7 @@ class Recipe:
             data="/".join(filter(None, [QUICK_DATA.get(base, base), variant])),
             options=self.options | QUICK_OPTIONS.get(self.model, {}),
             epochs=epochs,
+            batch_size=min(self.batch_size, QUICK_BATCH),
             decay_every=max(1, epochs - 1),  # one drop, so that it still shows
         )
 
@@ -233,6 +237,23 @@ _FAST94 = _FAST72.but(
     sides=[[0, 20], [0.15, 24], [0.3, 32]],
     views=6,
 )
+_PUBLISHED = _FAST94.but(
+    name="fast-published",
+    options={"widths": [64, 256, 256]},
+    epochs=8,
+    batch_size=2000,
+    crop=2,
+    sides=[],
+)
+_LEAN = _PUBLISHED.but(
+    name="fast-lean",
+    options={"widths": [64, 256, 256], "inner": [64, 128, 256]},
+    epochs=10,
+    batch_size=500,
+    rate=0.14,
+    sides=[[0, 24], [0.3, 28], [0.8, 32]],
+    cut=True,
+)
 
 RECIPES = {
     recipe.name: recipe
@@ -295,6 +316,8 @@ RECIPES = {
         _FAST72,
         _FAST94,
         _FAST94.but(name="fast94-all", holdout=False),
+        _PUBLISHED,
+        _LEAN,
         *_ladder(
             ("paper", {}),
             ("no-decay", {"weight_decay": 0.0}),

@@ -107,6 +107,9 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
     shape = tuple(training.pixels.shape[1:])
     if recipe.crop > min(shape[1:]):
         raise CourseError(f"A shift of up to {recipe.crop} pixels is more than the images' {min(shape[1:])}.")
+    widest = max((side for _, side in recipe.sides), default=0)
+    if recipe.cut and widest > min(shape[1:]):
+        raise CourseError(f"A window of {widest} pixels cannot be cut from images of {min(shape[1:])}.")
 
     torch.manual_seed(seed)
     model = models.build(recipe, shape)
@@ -178,7 +181,7 @@ def train_epoch(recipe, model, optimizer, images, seed, epoch):
     steps = len(images) // recipe.batch_size
     total = torch.zeros((), device=device)
     model.train()
-    changes = {name: getattr(recipe, name) for name in ("flip", "crop", "border")}
+    changes = {name: getattr(recipe, name) for name in ("flip", "crop", "border", "cut")}
     changes |= {"side": recipe.side_at(epoch - 1), "part": distributed.part(recipe.batch_size)}
     stream = batches(images, recipe.batch_size, seed=seed, epoch=epoch, **changes)
     for step, (inputs, labels) in enumerate(stream):

@@ -425,7 +425,7 @@ def test_a_record_of_the_first_version_is_read(tmp_path):
     before = OLD_RECORD.read_bytes()
     run = runs.load_record(OLD_RECORD)
     added = {name for name in run.recipe.as_dict() if name not in RECORD["recipe"]}
-    assert added >= {"loss", "label_smoothing", "sides", "views", "holdout"}
+    assert added >= {"loss", "label_smoothing", "sides", "cut", "views", "holdout"}
     assert run.recipe == recipes.Recipe(**RECORD["recipe"])
     defaults = recipes.Recipe("any").as_dict()
     assert {name: getattr(run.recipe, name) for name in added} == {name: defaults[name] for name in added}
@@ -675,6 +675,7 @@ def test_unknown_recipe(name, words):
         ({"sides": 24}, "sides is of type list, not 24"),
         ({"sides": [24]}, "sides are written [[0, 24], [0.7, 32]], not [24]"),
         ({"sides": [[0.5, 24]]}, "sides are written"),
+        ({"cut": 1}, "cut is of type bool, not 1"),
         ({"sides": [[0, 24], [0, 32]]}, "sides are written"),
         ({"sides": [[0, 0]]}, "sides are written"),
         ({"sides": [[0, "24"]]}, "sides are written"),

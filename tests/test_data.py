@@ -279,6 +279,30 @@ def test_batches_shrink_the_images(toy_images):
     assert torch.equal(same, plain)
 
 
+@pytest.mark.parametrize(("side", "crop", "places"), [(28, 0, 25), (28, 3, 49), (31, 0, 1), (32, 1, 9)])
+def test_batches_cut_a_window_at_any_place_of_the_image(side, crop, places, toy_images):
+    images = data.Images(toy_images.train.pixels[:1].expand(400, -1, -1, -1), torch.arange(400))
+    changes = {"side": side, "cut": True, "crop": crop, "border": "mirror"}
+    inputs, _ = next(data.batches(images, 400, seed=0, epoch=1, **changes))
+    assert inputs.is_contiguous(memory_format=torch.channels_last)
+    reach = max(crop, (32 - side) // 2)
+    framed = F.pad(data.normalize(images.pixels[:1]), (crop,) * 4, mode="reflect")
+    first = (32 - side) // 2 - reach + crop
+    windows = framed.unfold(2, side, 1).unfold(3, side, 1)[0, :, first:, first:]
+    windows = windows[:, : 2 * reach + 1, : 2 * reach + 1].permute(1, 2, 0, 3, 4).flatten(0, 1)
+    found = inputs.contiguous().unique(dim=0)
+    assert len(windows) == places and torch.equal(found, windows.contiguous().unique(dim=0))
+
+
+def test_a_window_is_cut_and_then_mirrored(toy_images):
+    pixels, shifts = toy_images.train.pixels[:4], torch.tensor([[0, 1, -2, 2], [2, 0, 1, -2]])
+    mirrored = torch.tensor([True, False, True, True])
+    found = data.augment(pixels, shifts, mirrored=mirrored, side=28)
+    for image, turned, (down, right), window in zip(pixels, mirrored, shifts.T, found, strict=True):
+        cut = image[:, 2 + down : 30 + down, 2 + right : 30 + right]
+        assert torch.equal(window, cut.flip(2) if turned else cut)
+
+
 def test_without_augmentation_batches_leave_images_alone(toy_images):
     known = {image.numpy().tobytes() for image in data.normalize(toy_images.train.pixels)}
     for inputs, _ in data.batches(toy_images.train, 100, seed=0, epoch=1):

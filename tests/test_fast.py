@@ -60,6 +60,13 @@ def test_dirac_filters_pass_their_inputs_through():
     torch.testing.assert_close(convolution(x)[:, :4], x)
 
 
+def test_inner_channels_lie_between_the_convolutions_of_a_stage():
+    network = fast.FastCNN(widths=(8, 16, 16), inner=(8, 12, 20))
+    convolutions = [(c.in_channels, c.out_channels) for s in network.stages for c in (s.conv1, s.conv2)]
+    assert convolutions == [(24, 8), (8, 8), (8, 12), (12, 16), (16, 20), (20, 16)]
+    assert network(torch.zeros(2, 3, 28, 28)).shape == (2, 10)
+
+
 @pytest.mark.parametrize("shape", [(20, 50), (50, 20), (30, 30)])
 def test_orthogonal_keeps_the_directions_and_evens_out_their_lengths(shape):
     torch.manual_seed(0)

@@ -31,6 +31,7 @@ def test_the_paper_recipe_is_the_papers():
         "loss": "cross-entropy",
         "label_smoothing": 0.0,
         "sides": [],
+        "cut": False,
         "views": 1,
         "holdout": True,
     }
@@ -143,8 +144,9 @@ def test_the_quick_form_needs_no_file_and_few_epochs(name):
     quick = recipe.quick()
     assert quick.epochs == min(2, recipe.epochs // 2)
     assert data.load(quick.data).source == "generator"
+    assert quick.batch_size == min(recipe.batch_size, 1_000)
     assert quick.data.partition("/")[2] == recipe.data.partition("/")[2]
-    kept = set(recipe.as_dict()) - {"name", "data", "options", "epochs", "decay_every"}
+    kept = set(recipe.as_dict()) - {"name", "data", "options", "epochs", "batch_size", "decay_every"}
     assert all(getattr(quick, field) == getattr(recipe, field) for field in kept)
     narrow = {"skip-cnn": {"width": 8}, "fast-cnn": {"widths": [16, 32, 32]}}
     assert quick.options == recipe.options | narrow.get(recipe.model, {})

@@ -209,6 +209,7 @@ CHANGES = {
     "loss": "squared-error",
     "label_smoothing": 0.1,
     "sides": [[0, 24]],
+    "cut": True,
     "views": 2,
     "holdout": False,
 }
