@@ -20,6 +20,7 @@ FAST = recipes.Recipe(
     flip=True,
     crop=2,
     sides=[[0, 24], [0.5, 32]],
+    shares=[[0, 1], [0.25, 0.8]],
     views=6,
 )
 
@@ -45,6 +46,16 @@ def test_prepare_whitens_the_patches(toy_images):
     assert (covariance.diagonal() <= 1.001).all() and covariance.diagonal().max() > 0.99
     torch.testing.assert_close(outputs[12:], -outputs[:12])
     assert not network.whiten.weight.requires_grad
+
+
+def test_fewer_directions_are_the_loudest_of_all(toy_images):
+    images = data.normalize(toy_images.train.pixels[:200])
+    whole, fewer = fast.FastCNN(), fast.FastCNN(directions=5)
+    for network in (whole, fewer):
+        network.prepare(images)
+    loudest = whole.whiten.weight[7:12]
+    assert torch.equal(fewer.whiten.weight, torch.cat([loudest, -loudest]))
+    assert fewer(images[:2]).shape == (2, 10)
 
 
 def test_without_whitening_the_first_layer_is_left_to_training(toy_images):
