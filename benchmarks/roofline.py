@@ -14,7 +14,6 @@ python benchmarks/roofline.py fast94 --steps 3
 import argparse
 import statistics
 import time
-from collections import Counter
 from unittest.mock import patch
 
 import torch
@@ -118,19 +117,17 @@ def main():
     print(f"\n{recipe.name}, batch {recipe.batch_size}: milliseconds an image")
     print("images  epochs  MFLOP  computed  floor  other memory  usual  reached  floor / reached")
     floor_sum = usual_sum = reached_sum = 0.0
-    epochs_of = Counter()  # counted in passes over all images
-    for epoch in range(recipe.epochs):
-        epochs_of[recipe.side_at(epoch) or images.pixels.shape[-1]] += recipe.share_at(epoch)
-    for side, epochs in sorted(epochs_of.items()):
-        step = Step(recipe.but(sides=[[0, side]], shares=[]), images, arguments.steps)
+    sides = [recipe.side_at(epoch) or images.pixels.shape[-1] for epoch in range(recipe.epochs)]
+    for side in sorted(set(sides)):
+        step = Step(recipe.but(sides=[[0, side]]), images, arguments.steps)
         flops, moved = step.counted(step.usual)
         computed, _ = step.counted(step)
         usual, reached = (seconds(way, device, repeat=3) / len(step.images) for way in (step.usual, step))
-        floor = flops / rate
+        floor, epochs = flops / rate, sides.count(side)
         floor_sum, reached_sum = floor_sum + epochs * floor, reached_sum + epochs * reached
         usual_sum += epochs * usual
         print(
-            f"{side:3}×{side:<3} {epochs:6.4g} {flops / 1e6:6.0f} {computed / 1e6:9.0f} {1e3 * floor:6.3f} "
+            f"{side:3}×{side:<3} {epochs:6} {flops / 1e6:6.0f} {computed / 1e6:9.0f} {1e3 * floor:6.3f} "
             f"{1e3 * moved / speed:13.3f} {1e3 * usual:6.3f} {1e3 * reached:8.3f} {floor / reached:16.0%}"
         )
     total, floor, usual = (len(images) * each for each in (reached_sum, floor_sum, usual_sum))

@@ -125,25 +125,8 @@ def normalize(pixels):
     return (pixels.float() / 255 - 0.5) / 0.25
 
 
-def shuffled(among, seed, epoch):
-    """These images in the order of that epoch, int64 [M], and the generator of its other draws."""
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    return among[torch.randperm(len(among), generator=generator)], generator
-
-
 def batches(
-    images,
-    size,
-    *,
-    seed,
-    epoch,
-    among=None,
-    flip=False,
-    crop=0,
-    border="black",
-    side=None,
-    cut=False,
-    part=slice(None),
+    images, size, *, seed, epoch, flip=False, crop=0, border="black", side=None, cut=False, part=slice(None)
 ):
     """One epoch of shuffled (inputs, labels): float32 [B, C, H, W] channels-last, int64 [B].
 
@@ -152,7 +135,6 @@ def batches(
 
     Args:
         images: uint8 images, already on the device that trains.
-        among: the images to take, int64 [M] on the CPU; None for all.
         flip: mirror each image left to right in every second epoch; chance decides in which it
             begins. So two epochs show each image both ways, which a coin an epoch would not
             (Jordan 2024, section 3.6).
@@ -161,10 +143,11 @@ def batches(
         cut: cut a window of `side` from each image instead: anywhere in it, at least `crop` about its middle.
         part: give only this slice of each batch; the draws are those of the whole batch.
     """
-    order, generator = shuffled(torch.arange(len(images)) if among is None else among, seed, epoch)
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    order = torch.randperm(len(images), generator=generator)
     draws = torch.Generator().manual_seed(seed)
     mirrored = (torch.rand(len(images), generator=draws) < 0.5) ^ bool(epoch % 2) if flip else None
-    for start in range(0, len(order) - size + 1, size):
+    for start in range(0, len(images) - size + 1, size):
         index = order[start : start + size][part]
         batch = images[index.to(images.labels.device, non_blocking=True)]
         pixels = batch.pixels

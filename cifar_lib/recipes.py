@@ -36,8 +36,6 @@ class Recipe:
         sides: image sizes by progress, as [[0, 24], [0.7, 32]]: side 24 first, 32 after 70 % of the
             epochs; empty for the images' own size.
         cut: images of another side are cut out at a random place, not shrunk.
-        shares: the share of the images that an epoch takes, by progress, as [[0, 1], [0.4, 0.7]]: those
-            whose loss was highest when they were last trained on; empty for all.
         views: how many views of each image the final evaluation averages: 1, 2 or 6, see
             `evaluate.logits`.
         holdout: train on 90 % of the training images and validate on the rest; without it train on all.
@@ -62,12 +60,11 @@ class Recipe:
     label_smoothing: float = 0.0
     sides: list = field(default_factory=list)
     cut: bool = False
-    shares: list = field(default_factory=list)
     views: int = 1
     holdout: bool = True
 
     def __post_init__(self):
-        for name in ("name", "data", "model", "options", "flip", "sides", "cut", "shares", "holdout"):
+        for name in ("name", "data", "model", "options", "flip", "sides", "cut", "holdout"):
             value, kind = getattr(self, name), self.__dataclass_fields__[name].type
             if not isinstance(value, kind):
                 raise CourseError(f"{name} is of type {kind.__name__}, not {value!r}.")
@@ -95,10 +92,8 @@ class Recipe:
             raise CourseError(f"views is 1, 2 or 6, not {self.views!r}.")
         if self.label_smoothing > 1:
             raise CourseError(f"label_smoothing is at most 1, not {self.label_smoothing!r}.")
-        if not _are_steps(self.sides, lambda side: isinstance(side, int) and side > 0):
+        if not _are_sides(self.sides):
             raise CourseError(f"sides are written [[0, 24], [0.7, 32]], not {self.sides!r}.")
-        if not _are_steps(self.shares, lambda share: isinstance(share, int | float) and 0 < share <= 1):
-            raise CourseError(f"shares are written [[0, 1], [0.4, 0.7]], not {self.shares!r}.")
 
     def but(self, **changes):
         """The same recipe with some fields changed.
@@ -144,15 +139,8 @@ class Recipe:
 
     def side_at(self, epoch):
         """The side of the images at the epoch of that number, counted from 0; None for their own."""
-        return self._at(epoch, self.sides, None)
-
-    def share_at(self, epoch):
-        """The share of the images that the epoch of that number takes, counted from 0."""
-        return self._at(epoch, self.shares, 1)
-
-    def _at(self, epoch, steps, default):
-        values = [value for start, value in steps if start * self.epochs <= epoch]
-        return values[-1] if values else default
+        sides = [side for start, side in self.sides if start * self.epochs <= epoch]
+        return sides[-1] if sides else None
 
     def as_dict(self):
         return dataclasses.asdict(self)
@@ -171,14 +159,14 @@ def get(name):
     raise CourseError(f"There is no recipe {name!r}{_nearest(name, RECIPES)}: see recipes.RECIPES.")
 
 
-def _are_steps(steps, fits):
-    """Whether these are pairs of a moment, rising from 0 and below 1, and a value that fits."""
+def _are_sides(steps):
+    """Whether these are pairs of a share, rising from 0 and below 1, and a whole number of pixels."""
     if not all(isinstance(step, list) and len(step) == 2 for step in steps):
         return False
-    starts = [start for start, _ in steps]
+    starts, sides = [start for start, _ in steps], [side for _, side in steps]
     return (
         all(isinstance(start, int | float) and 0 <= start < 1 for start in starts)
-        and all(fits(value) for _, value in steps)
+        and all(isinstance(side, int) and side > 0 for side in sides)
         and starts == sorted(set(starts))
         and starts[:1] in ([], [0])
     )
@@ -259,19 +247,12 @@ _PUBLISHED = _FAST94.but(
 )
 _LEAN = _PUBLISHED.but(
     name="fast-lean",
-    options={"widths": [64, 256, 256], "inner": [64, 128, 256]},
+    options=_PUBLISHED.options | {"inner": [64, 128, 256], "directions": 8},
     epochs=10,
     batch_size=500,
     rate=0.14,
     sides=[[0, 24], [0.3, 28], [0.8, 32]],
     cut=True,
-)
-_HARDEST = _LEAN.but(
-    name="fast-hardest",
-    options=_LEAN.options | {"directions": 8},
-    epochs=12,
-    sides=[[0, 20], [0.08, 24], [0.41, 28], [0.8, 32]],
-    shares=[[0, 1], [0.41, 0.7]],
 )
 
 RECIPES = {
@@ -337,7 +318,6 @@ RECIPES = {
         _FAST94.but(name="fast94-all", holdout=False),
         _PUBLISHED,
         _LEAN,
-        _HARDEST,
         *_ladder(
             ("paper", {}),
             ("no-decay", {"weight_decay": 0.0}),

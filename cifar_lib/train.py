@@ -19,7 +19,6 @@ from . import CourseError, __version__, distributed, evaluate, models
 from . import device as devices
 from .data import batches, normalize, split
 from .files import written_aside
-from .hardest import Losses
 from .optim import Muon
 
 PREPARE_IMAGES = 5_000  # enough to see the covariance of patches
@@ -36,8 +35,9 @@ SLOTS = {  # what an optimizer keeps of each weight
 
 def _code_version():
     """The package's version and a hash of the modules that decide a training's numbers."""
-    names = "data device distributed evaluate family fast hardest models optim products".split()
-    names += "recipes train winograd".split()
+    names = (
+        "data device distributed evaluate family fast models optim products recipes train winograd".split()
+    )
     content = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in names)
     return f"{__version__}+{hashlib.sha256(content).hexdigest()[:8]}"
 
@@ -53,7 +53,6 @@ class Trained:
     """
 
     model: nn.Module
-    losses: Losses
     history: list = field(default_factory=list)
     seconds: float = 0.0
     code: str = CODE_VERSION
@@ -98,10 +97,8 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
             f"{len(dataset.train)} images are too few to hold out a tenth of each class: add some, or "
             f"train with holdout=False."
         )
-    losses = Losses(len(training))
-    fewest = min(losses.number(recipe.share_at(epoch)) for epoch in range(recipe.epochs))
-    if fewest < recipe.batch_size:
-        raise CourseError(f"A batch of {recipe.batch_size} is more than the {fewest} images.")
+    if len(training) < recipe.batch_size:
+        raise CourseError(f"A batch of {recipe.batch_size} is more than the {len(training)} images.")
     if recipe.batch_size < distributed.count():
         raise CourseError(f"{distributed.count()} processes cannot share a batch of {recipe.batch_size}.")
     if compiled and distributed.count() > 1:
@@ -122,7 +119,7 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
     model = distributed.shared(model).to(device=device, memory_format=torch.channels_last)
     stepped = torch.compile(model, mode="reduce-overhead", dynamic=False) if compiled else model
     optimizer = make_optimizer(recipe, model)
-    state = Trained(model, losses, device=devices.describe(device))
+    state = Trained(model, device=devices.describe(device))
     if checkpoint is not None and checkpoint.exists():
         load_checkpoint(checkpoint, recipe, dataset, seed, state, optimizer)
     distributed.agree("images and checkpoint", (dataset.fingerprint, len(state.history)))
@@ -135,7 +132,7 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
         start = time.perf_counter()
         torch.manual_seed(seed * 1_000_003 + epoch + 10_007 * distributed.rank())  # dropout draws from it
         try:
-            train_loss = train_epoch(recipe, stepped, optimizer, training, seed, epoch, losses)
+            train_loss = train_epoch(recipe, stepped, optimizer, training, seed, epoch)
         except RuntimeError as error:
             if not compiled or not isinstance(error, torch._dynamo.exc.TorchDynamoException):
                 raise
@@ -170,10 +167,8 @@ def watch(model, images):
     }
 
 
-def train_epoch(recipe, model, optimizer, images, seed, epoch, losses=None):
+def train_epoch(recipe, model, optimizer, images, seed, epoch):
     """One pass over `images`; returns the mean training loss of its batches.
-
-    Where the recipe takes a share of them, `losses`, those of the epochs before, say which.
 
     Losses stay on the device until the epoch ends, so the loop never waits for a number. Of several
     processes each takes its part of a batch, weighs the loss by the size of that part, and adds its
@@ -183,29 +178,24 @@ def train_epoch(recipe, model, optimizer, images, seed, epoch, losses=None):
     dtype = devices.training_dtype(device)
     # Anew for each epoch, so that a resumed training has the same.
     scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
-    losses = losses or Losses(len(images))
-    among = losses.highest(recipe.share_at(epoch - 1))
-    steps = len(among) // recipe.batch_size
+    steps = len(images) // recipe.batch_size
     total = torch.zeros((), device=device)
     model.train()
     changes = {name: getattr(recipe, name) for name in ("flip", "crop", "border", "cut")}
     changes |= {"side": recipe.side_at(epoch - 1), "part": distributed.part(recipe.batch_size)}
-    stream = batches(images, recipe.batch_size, seed=seed, epoch=epoch, among=among, **changes)
+    stream = batches(images, recipe.batch_size, seed=seed, epoch=epoch, **changes)
     for step, (inputs, labels) in enumerate(stream):
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate_at(epoch - 1 + step / steps)
         with devices.autocast(device, dtype):
-            logits = model(inputs)
-            loss = training_loss(recipe, logits, labels) * (len(labels) / recipe.batch_size)
+            loss = training_loss(recipe, model(inputs), labels) * (len(labels) / recipe.batch_size)
         optimizer.zero_grad()
         scaler.scale(loss).backward()
         distributed.add_up([weight.grad for weight in model.parameters() if weight.grad is not None])
         scaler.step(optimizer)
         scaler.update()
         total += loss.detach()
-        losses.see(logits, labels)
     distributed.add_up([total])
-    losses.keep(among, recipe.batch_size, seed, epoch)
     mean = total.item() / steps
     if not math.isfinite(mean):
         raise CourseError(
@@ -243,11 +233,10 @@ def make_optimizer(recipe, model):
 
 
 def save_checkpoint(path, recipe, dataset, seed, state, optimizer):
-    """Weights, optimizer state, losses and history in one safetensors file, written aside and renamed."""
+    """Weights, optimizer state and history in one safetensors file, written aside and renamed."""
     tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value for key, value in slots.items() if value is not None}
-    tensors["losses"] = state.losses.values
     tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
     notes = _identity(recipe, dataset, seed) | {
         "history": json.dumps(state.history),
@@ -260,7 +249,7 @@ def save_checkpoint(path, recipe, dataset, seed, state, optimizer):
 
 
 def load_checkpoint(path, recipe, dataset, seed, state, optimizer):
-    """Put a saved run's weights, optimizer state, losses and history back in place.
+    """Put a saved run's weights, optimizer state and history back in place.
 
     Raises:
         CourseError: the file is damaged, or of another recipe, data set or seed, or of a version of
@@ -286,7 +275,6 @@ def load_checkpoint(path, recipe, dataset, seed, state, optimizer):
         history, seconds = json.loads(notes["history"]), float(json.loads(notes["seconds"]))
         if [entry["epoch"] for entry in history] != list(range(1, len(history) + 1)):
             raise ValueError("epochs out of order")
-        state.losses.values.copy_(tensors.pop("losses"))
         _restore(tensors, recipe, state.model, optimizer)
         state.code, state.device = (
             notes[name] if notes[name].split(", then ")[-1] == now else f"{notes[name]}, then {now}"

@@ -29,7 +29,6 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
 
 _TINY = recipes.Recipe("adam", data="toy", options={"width": 8}, epochs=3, batch_size=18, rate=0.005)
 _FAST = {"model": "fast-cnn", "options": {"widths": [8, 16, 16]}, "sides": [[0, 24], [0.5, 32]]}
-_FAST |= {"shares": [[0, 1], [0.5, 0.7]]}
 TOY = partial(toy.toy, 120, 40)
 RECIPES = {
     recipe.name: recipe

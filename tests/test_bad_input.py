@@ -425,7 +425,7 @@ def test_a_record_of_the_first_version_is_read(tmp_path):
     before = OLD_RECORD.read_bytes()
     run = runs.load_record(OLD_RECORD)
     added = {name for name in run.recipe.as_dict() if name not in RECORD["recipe"]}
-    assert added >= {"loss", "label_smoothing", "sides", "cut", "shares", "views", "holdout"}
+    assert added >= {"loss", "label_smoothing", "sides", "cut", "views", "holdout"}
     assert run.recipe == recipes.Recipe(**RECORD["recipe"])
     defaults = recipes.Recipe("any").as_dict()
     assert {name: getattr(run.recipe, name) for name in added} == {name: defaults[name] for name in added}
@@ -678,10 +678,6 @@ def test_unknown_recipe(name, words):
         ({"cut": 1}, "cut is of type bool, not 1"),
         ({"sides": [[0, 24], [0, 32]]}, "sides are written"),
         ({"sides": [[0, 0]]}, "sides are written"),
-        ({"shares": 0.5}, "shares is of type list, not 0.5"),
-        ({"shares": [[0, 0]]}, "shares are written [[0, 1], [0.4, 0.7]], not [[0, 0]]"),
-        ({"shares": [[0, 1.5]]}, "shares are written"),
-        ({"shares": [[0.5, 0.5]]}, "shares are written"),
         ({"sides": [[0, "24"]]}, "sides are written"),
         ({"loss": "mse"}, "loss is one of cross-entropy, squared-error, not 'mse'"),
         ({"schedule": None}, "schedule is one of constant, step, cosine, one-cycle, linear, not None"),

@@ -20,7 +20,6 @@ FAST = recipes.Recipe(
     flip=True,
     crop=2,
     sides=[[0, 24], [0.5, 32]],
-    shares=[[0, 1], [0.25, 0.8]],
     views=6,
 )
 

@@ -339,7 +339,6 @@ def used(recipe):
     for epoch in (0, 0.5):
         assert recipe.rate_at(epoch) >= 0
     assert recipe.side_at(0) is None or recipe.side_at(0) > 0
-    assert 0 < recipe.share_at(0) <= 1
     assert recipe.quick().epochs >= 1
     assert runs.record_file(recipe.name, 0, "folder").parent == Path("folder")
     str(recipe)

@@ -32,7 +32,6 @@ def test_the_paper_recipe_is_the_papers():
         "label_smoothing": 0.0,
         "sides": [],
         "cut": False,
-        "shares": [],
         "views": 1,
         "holdout": True,
     }
@@ -171,12 +170,6 @@ def test_sides_begin_at_their_share_of_the_epochs():
     recipe = Recipe("growing", epochs=10, sides=[[0, 20], [0.3, 24], [0.7, 32]])
     assert [recipe.side_at(epoch) for epoch in range(10)] == [20] * 3 + [24] * 4 + [32] * 3
     assert Recipe("still").side_at(5) is None
-
-
-def test_shares_begin_at_their_share_of_the_epochs():
-    recipe = Recipe("choosy", epochs=4, shares=[[0, 1], [0.5, 0.7]])
-    assert [recipe.share_at(epoch) for epoch in range(4)] == [1, 1, 0.7, 0.7]
-    assert Recipe("all").share_at(3) == 1
 
 
 def test_the_linear_schedule_falls_to_zero():

@@ -210,7 +210,6 @@ CHANGES = {
     "label_smoothing": 0.1,
     "sides": [[0, 24]],
     "cut": True,
-    "shares": [[0, 0.5]],
     "views": 2,
     "holdout": False,
 }

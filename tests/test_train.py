@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from cifar_lib import CourseError, data, device, evaluate, hardest, models, recipes, train
+from cifar_lib import CourseError, data, device, evaluate, models, recipes, train
 from cifar_lib.train import make_optimizer, train_epoch
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -115,8 +115,7 @@ class Saved:
         path.write_bytes(self.content)
 
         model = models.build(self.recipe, (3, 32, 32)).to(memory_format=torch.channels_last)
-        losses = hardest.Losses(len(data.split(dataset.train)[0]))
-        self.state, self.optimizer = train.Trained(model, losses), make_optimizer(self.recipe, model)
+        self.state, self.optimizer = train.Trained(model), make_optimizer(self.recipe, model)
 
     def load(self):
         train.load_checkpoint(self.path, self.recipe, self.dataset, 0, self.state, self.optimizer)
@@ -170,8 +169,6 @@ FOREIGN = {
     "a part too many": lambda tensors: tensors | {"model.more": torch.zeros(3)},
     "another shape in the optimizer": lambda tensors: tensors | {"optimizer.0.exp_avg": torch.zeros(3)},
     "a weight that there is not": lambda tensors: tensors | {"optimizer.99.exp_avg": torch.zeros(3)},
-    "no losses": lambda tensors: {n: t for n, t in tensors.items() if n != "losses"},
-    "other images' losses": lambda tensors: tensors | {"losses": torch.zeros(3)},
     "no number": lambda tensors: tensors | {"optimizer.x.exp_avg": torch.zeros(3)},
     "no optimizer": lambda tensors: {n: t for n, t in tensors.items() if n.startswith("model.")},
     "a slot is missing": lambda tensors: {n: t for n, t in tensors.items() if n != "optimizer.0.exp_avg"},
@@ -506,7 +503,6 @@ def test_no_step_waits_for_the_gpu(optimizer, tiny, toy_images, monkeypatch):
         ({"options": {"width": -1}}, "cannot be built with the options"),
         ({"model": "fast-cnn", "options": {"widths": []}}, "cannot be built with the options"),
         ({"model": "fast-cnn", "options": {}, "sides": [[0, 4]]}, "images of 4×4 pixels"),
-        ({"shares": [[0, 0.01]]}, "A batch of 32 is more than the 4 images."),
         ({"sides": [[0, 33]], "cut": True}, "A window of 33 pixels cannot be cut from images of 32"),
         ({"model": "fast-cnn", "options": {"inner": [4, 8]}}, "cannot be built with the options"),
         ({"model": "fast-cnn", "options": {"directions": 13}}, "cannot be built with the options"),

@@ -47,7 +47,6 @@ FAST = TINY.but(
     schedule="linear",
     label_smoothing=0.2,
     sides=[[0, 24], [0.5, 32]],
-    shares=[[0, 1], [0.5, 0.75]],
 )
 RECIPES = (TINY, FAST)
 OTHERS = (
@@ -179,11 +178,11 @@ def command(words, fault=None):
         if writes or event in ("os.rename", "os.mkdir", "os.remove"):
             found["changes"].append(f"{event} {arguments[0]}")
 
-    def epoch_with_faults(recipe, model, optimizer, images, seed, epoch, *losses):
+    def epoch_with_faults(recipe, model, optimizer, images, seed, epoch):
         found["epochs"].append(epoch)
         if fault and (distributed.rank(), epoch) == fault[1:]:
             FAULTS[fault[0]]()
-        return train_epoch(recipe, model, optimizer, images, seed, epoch, *losses)
+        return train_epoch(recipe, model, optimizer, images, seed, epoch)
 
     sys.addaudithook(watched)
     train.train_epoch = epoch_with_faults
