@@ -20,28 +20,16 @@ class FastCNN(nn.Module):
     Args:
         widths: channels of each stage.
         inner: channels between the two convolutions of each stage; None for as many as it ends with.
-        directions: how many directions of a patch the first layer tells apart, the loudest; None for all.
         whiten: the first layer is computed from the images by `prepare`, and not trained; else it
             is a convolution like any other.
         dirac: a convolution begins by passing its inputs through; else with random filters.
     """
 
     def __init__(
-        self,
-        shape=(3, 32, 32),
-        widths=(64, 256, 256),
-        inner=None,
-        directions=None,
-        whiten=True,
-        dirac=True,
-        classes=10,
+        self, shape=(3, 32, 32), widths=(64, 256, 256), inner=None, whiten=True, dirac=True, classes=10
     ):
         super().__init__()
-        numbers = shape[0] * PATCH * PATCH
-        directions = numbers if directions is None else directions
-        if not 1 <= directions <= numbers:
-            raise ValueError(f"a patch has {numbers} directions, not {directions}")
-        channels = 2 * directions
+        channels = 2 * shape[0] * PATCH * PATCH
         self.whiten = nn.Conv2d(shape[0], channels, PATCH, bias=not whiten)
         self.whiten.weight.requires_grad = not whiten
         sizes = zip([channels, *widths[:-1]], widths, inner or widths, strict=True)
@@ -52,8 +40,7 @@ class FastCNN(nn.Module):
         """Set the first layer from some of the training images, float32 [N, C, H, W]: it whitens patches.
 
         Its filters are the eigenvectors of the patches' covariance, each divided by the deviation
-        along it, and their negatives: afterwards no direction of a patch is louder than another. They
-        rise with the variance; where the layer has fewer, the faintest are left out.
+        along it, and their negatives: afterwards no direction of a patch is louder than another.
         A network that was built without whitening is left alone.
         """
         if self.whiten.weight.requires_grad:
@@ -61,9 +48,8 @@ class FastCNN(nn.Module):
         patches = F.unfold(images, PATCH).transpose(1, 2).flatten(0, 1).double()
         variance, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
         filters = (directions / (variance + 5e-4).sqrt()).T.float().view(-1, *self.whiten.weight.shape[1:])
-        loudest = filters[-(len(self.whiten.weight) // 2) :]
         with torch.no_grad():
-            self.whiten.weight.copy_(torch.cat([loudest, -loudest]))
+            self.whiten.weight.copy_(torch.cat([filters, -filters]))
 
     def forward(self, x):
         with devices.autocast(x.device, torch.float32):  # in bfloat16 the faint directions drown in rounding

@@ -247,7 +247,7 @@ _PUBLISHED = _FAST94.but(
 )
 _LEAN = _PUBLISHED.but(
     name="fast-lean",
-    options=_PUBLISHED.options | {"inner": [64, 128, 256], "directions": 8},
+    options={"widths": [64, 256, 256], "inner": [64, 128, 256]},
     epochs=10,
     batch_size=500,
     rate=0.14,

@@ -47,16 +47,6 @@ def test_prepare_whitens_the_patches(toy_images):
     assert not network.whiten.weight.requires_grad
 
 
-def test_fewer_directions_are_the_loudest_of_all(toy_images):
-    images = data.normalize(toy_images.train.pixels[:200])
-    whole, fewer = fast.FastCNN(), fast.FastCNN(directions=5)
-    for network in (whole, fewer):
-        network.prepare(images)
-    loudest = whole.whiten.weight[7:12]
-    assert torch.equal(fewer.whiten.weight, torch.cat([loudest, -loudest]))
-    assert fewer(images[:2]).shape == (2, 10)
-
-
 def test_without_whitening_the_first_layer_is_left_to_training(toy_images):
     network = fast.FastCNN(whiten=False)
     before = network.whiten.weight.detach().clone()

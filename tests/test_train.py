@@ -505,7 +505,6 @@ def test_no_step_waits_for_the_gpu(optimizer, tiny, toy_images, monkeypatch):
         ({"model": "fast-cnn", "options": {}, "sides": [[0, 4]]}, "images of 4×4 pixels"),
         ({"sides": [[0, 33]], "cut": True}, "A window of 33 pixels cannot be cut from images of 32"),
         ({"model": "fast-cnn", "options": {"inner": [4, 8]}}, "cannot be built with the options"),
-        ({"model": "fast-cnn", "options": {"directions": 13}}, "cannot be built with the options"),
         ({"crop": 33}, "A shift of up to 33 pixels is more than the images' 32"),
         ({"crop": 10**20}, "more than the images' 32"),
     ],
