@@ -1,7 +1,7 @@
 """cifar_lib: the small library of *CIFAR-10 by Experiment*.
 
 From the ground up: `files`, `distributed`, `device`, `data` (with `sources`, `download`, `toy`) ·
-`winograd`, `products`, `family`, `fast`, `models`, `recipes` · `optim`, `evaluate`, `train` · `runs` ·
+`winograd`, `kernels`, `family`, `fast`, `models`, `recipes` · `optim`, `evaluate`, `train` · `runs` ·
 `plots` · the command line `python -m cifar_lib`.
 A module imports only from those before it.
 """

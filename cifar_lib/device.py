@@ -67,7 +67,7 @@ def describe(device):
     times = f"{distributed.count()} × " if distributed.count() > 1 else ""
     if device.type == "cuda":
         return f"{times}{torch.cuda.get_device_name(device)}, {precision}"
-    name = f"{times}CPU ({_cpu_name()})"
+    name = f"{times}CPU ({cpu_name()})"
     threads = torch.get_num_threads()
     return f"{name}, {threads} thread{'s' if threads > 1 else ''}, {precision}"
 
@@ -88,7 +88,8 @@ def keep_memory():
     libc.mallopt(m_trim_threshold, -1)  # never
 
 
-def _cpu_name():
+def cpu_name():
+    """What the system calls the processor."""
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as file:
             for line in file:

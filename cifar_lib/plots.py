@@ -426,8 +426,9 @@ _SHORT = {
 def _name(node, layer):
     """What the code calls a layer; in a list of layers, the list's name and the layer's kind."""
     parts = str(node.target).split(".")
-    if type(layer) in _SHORT and parts[-1].isdigit():
-        return "_".join(part for part in parts if not part.isdigit()), _SHORT[type(layer)]
+    kind = next((short for kind, short in _SHORT.items() if isinstance(layer, kind)), None)
+    if kind and parts[-1].isdigit():
+        return "_".join(part for part in parts if not part.isdigit()), kind
     return "", node.name
 
 

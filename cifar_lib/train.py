@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 from tqdm.auto import tqdm
 
-from . import CourseError, __version__, distributed, evaluate, models
+from . import CourseError, __version__, distributed, evaluate, kernels, models
 from . import device as devices
 from .data import batches, normalize, split
 from .files import written_aside
@@ -35,9 +35,7 @@ SLOTS = {  # what an optimizer keeps of each weight
 
 def _code_version():
     """The package's version and a hash of the modules that decide a training's numbers."""
-    names = (
-        "data device distributed evaluate family fast models optim products recipes train winograd".split()
-    )
+    names = "data device distributed evaluate family fast kernels models optim recipes train winograd".split()
     content = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in names)
     return f"{__version__}+{hashlib.sha256(content).hexdigest()[:8]}"
 
@@ -117,6 +115,7 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
     if hasattr(model, "prepare"):
         model.prepare(normalize(training.pixels[:PREPARE_IMAGES].cpu()))
     model = distributed.shared(model).to(device=device, memory_format=torch.channels_last)
+    model = kernels.quicken(model)
     stepped = torch.compile(model, mode="reduce-overhead", dynamic=False) if compiled else model
     optimizer = make_optimizer(recipe, model)
     state = Trained(model, device=devices.describe(device))

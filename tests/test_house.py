@@ -14,7 +14,8 @@ FLOORS = [
     ["device"],
     ["sources", "download", "toy"],
     ["data"],
-    ["winograd", "products"],
+    ["winograd"],
+    ["kernels"],
     ["family", "fast"],
     ["models", "recipes"],
     ["optim", "evaluate", "train"],
@@ -55,7 +56,7 @@ def test_a_module_imports_only_from_those_before_it(name):
 
 
 @pytest.mark.parametrize(
-    "name", "data distributed winograd products family fast models recipes optim evaluate train runs".split()
+    "name", "data distributed winograd kernels family fast models recipes optim evaluate train runs".split()
 )
 def test_public_functions_and_classes_have_docstrings(name):
     evident = {"record_file", "weights_file"}

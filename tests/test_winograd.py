@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cifar_lib import fast, winograd
+from cifar_lib import winograd
 
 
 @pytest.mark.parametrize("side", [*range(1, 18), 31, (3, 12), (16, 1)])
@@ -46,15 +46,3 @@ def test_the_products_are_as_few_as_said(side, points):
     assert winograd.bases(side).inwards.shape == (points, side)
     assert winograd.bases(side).filters.shape == (points, 3)
     assert winograd.bases(side).outwards.shape == (side, points)
-
-
-def test_it_is_taken_in_training_in_float32_for_small_images_with_many_channels_alone(monkeypatch):
-    taken = []
-    monkeypatch.setattr(winograd, "convolve", lambda x, weight: taken.append(tuple(x.shape[1:])) or x)
-    for channels, side in ((63, 4), (64, 4), (64, 16), (64, 17)):
-        convolution, x = fast.Convolution(channels, 64), torch.randn(1, channels, side, side)
-        convolution(x)
-        convolution.eval()(x)
-        with torch.autocast("cpu", torch.bfloat16):
-            convolution.train()(x)
-    assert taken == [(64, 4, 4), (64, 16, 16)]
