@@ -79,9 +79,13 @@ def part(total):
 
 
 def add_up(tensors):
-    """Replace each tensor by its sum over the processes; all in one message, for each message waits."""
+    """Replace each tensor by its sum over the processes; all in one message, for each message waits.
+
+    One process does not even look at them.
+    """
     if count() == 1:
         return
+    tensors = list(tensors)
     flat = torch.cat([tensor.flatten() for tensor in tensors])
     _exchange(dist.all_reduce, flat)
     sums = flat.split([tensor.numel() for tensor in tensors])
