@@ -216,7 +216,9 @@ def drawn_step_by_step(images, size, seed, epoch, flip, crop, border, side, cut)
     reach = max(crop, middle)
     for start in range(0, len(images) - size + 1, size):
         chosen, found = order[start : start + size], []
-        moves = torch.randint(0, 2 * reach + 1, (2, size), generator=generator).T if reach else [(0, 0)] * size
+        moves = (
+            torch.randint(0, 2 * reach + 1, (2, size), generator=generator).T if reach else [(0, 0)] * size
+        )
         for place, (down, right) in zip(chosen.tolist(), moves, strict=True):
             image = images.pixels[place].float()
             mode = {"black": "constant", "mirror": "reflect"}[border]
@@ -231,8 +233,14 @@ def drawn_step_by_step(images, size, seed, epoch, flip, crop, border, side, cut)
 @pytest.mark.parametrize("border", ["black", "mirror"])
 @pytest.mark.parametrize(
     ("flip", "crop", "side", "cut"),
-    [(False, 0, 32, False), (True, 0, 32, False), (False, 3, 32, False), (True, 2, 32, False)]
-    + [(True, 1, 26, True), (False, 5, 30, True)],
+    [
+        (False, 0, 32, False),
+        (True, 0, 32, False),
+        (False, 3, 32, False),
+        (True, 2, 32, False),
+        (True, 1, 26, True),
+        (False, 5, 30, True),
+    ],
 )
 @pytest.mark.parametrize(("seed", "epoch"), [(0, 1), (7, 4)])
 def test_an_epoch_drawn_at_once_has_the_draws_of_its_steps(
