@@ -55,6 +55,8 @@ def joined():
         torch.cuda.set_device(local_rank() % torch.cuda.device_count())
     with redirect_stdout(None) if rank() else nullcontext():
         yield
+    # After an error the end of the process closes the connections: done here, before its sentence is
+    # printed, the others would say first that they had lost it.
     dist.destroy_process_group()
 
 

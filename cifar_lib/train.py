@@ -79,7 +79,8 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
     Returns:
         `Trained`; each history entry has epoch (from 1), rate, train_loss (mean over the epoch's
         batches), val_loss, val_accuracy (0 to 1; both None without a holdout), seconds (training and
-        validation), training_seconds.
+        validation, not the writing of the checkpoint), training_seconds. The first epoch's times
+        include what is done once, as loading a GPU's kernels.
 
     Raises:
         CourseError: the loss is no longer finite, or the checkpoint belongs to another run, or
