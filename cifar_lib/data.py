@@ -143,37 +143,45 @@ def batches(
         cut: cut a window of `side` from each image instead: anywhere in it, at least `crop` about its middle.
         part: give only this slice of each batch; the draws are those of the whole batch.
     """
+    # Drawn for the whole epoch and sent at once: no step waits for the CPU.
+    steps, device = len(images) // size, images.labels.device
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    order = torch.randperm(len(images), generator=generator)
-    draws = torch.Generator().manual_seed(seed)
-    mirrored = (torch.rand(len(images), generator=draws) < 0.5) ^ bool(epoch % 2) if flip else None
-    for start in range(0, len(images) - size + 1, size):
-        index = order[start : start + size][part]
-        batch = images[index.to(images.labels.device, non_blocking=True)]
+    order = torch.randperm(len(images), generator=generator)[: steps * size].view(steps, size)[:, part]
+    window = side if cut else None
+    reach = max(crop, (images.pixels.shape[-1] - window) // 2) if window else crop
+    shifts = turned = [None] * steps
+    if reach:
+        shifts = draw_shifts(size, reach, generator, steps)[..., part].to(device, non_blocking=True)
+    if flip:
+        draws = torch.Generator().manual_seed(seed)
+        mirrored = (torch.rand(len(images), generator=draws) < 0.5) ^ bool(epoch % 2)
+        turned = mirrored[order].to(device, non_blocking=True)
+    order = order.to(device, non_blocking=True)
+    for index, shift, mirror in zip(order, shifts, turned, strict=True):
+        batch = images[index]
         pixels = batch.pixels
-        window = side if cut else None
-        reach = max(crop, (pixels.shape[-1] - window) // 2) if window else crop
         if flip or reach or window:
-            shifts = draw_shifts(size, reach, generator)[:, part] if reach else None
-            turned = mirrored[index] if flip else None
-            pixels = augment(pixels, shifts, mirrored=turned, border=border, side=window)
+            pixels = augment(pixels, shift, mirrored=mirror, border=border, side=window)
         inputs = normalize(pixels).contiguous(memory_format=torch.channels_last)
         if side not in (None, inputs.shape[-1]):
             inputs = F.interpolate(inputs, size=side, mode="bilinear", antialias=True, align_corners=False)
         yield inputs, batch.labels
 
 
-def draw_shifts(n, crop, generator):
-    """How far the view of each of n images moves down and right: int64 [2, n], from -crop to crop."""
-    return torch.randint(0, 2 * crop + 1, (2, n), generator=generator) - crop
+def draw_shifts(n, crop, generator, *batches):
+    """How far the view of each of n images moves down and right: int64 [2, n], from -crop to crop.
+
+    With a number of batches int64 [batches, 2, n], the draws that as many calls would give in turn.
+    """
+    return torch.randint(0, 2 * crop + 1, (*batches, 2, n), generator=generator) - crop
 
 
 def augment(pixels, shifts=None, *, mirrored=None, border="black", side=None):
     """Shift each image by its own draw, and mirror some; uint8 [N, C, H, W] in and out.
 
     Args:
-        shifts: int64 [2, N] on the CPU, see `draw_shifts`. None moves no image.
-        mirrored: bool [N] on the CPU, the images to mirror; None for no image.
+        shifts: int64 [2, N] on the images' device, see `draw_shifts`. None moves no image.
+        mirrored: bool [N] on the images' device, the images to mirror; None for no image.
         border: what comes in where an image moves away: "black", or the "mirror" image of its border.
         side: height and width of what comes out, from the middle before the shift; None for all of it.
     """
@@ -182,18 +190,18 @@ def augment(pixels, shifts=None, *, mirrored=None, border="black", side=None):
     rows = torch.arange(height, device=device).expand(n, -1)
     columns = torch.arange(width, device=device).expand(n, -1)
     if mirrored is not None:
-        columns = torch.where(mirrored.to(device, non_blocking=True)[:, None], columns.flip(1), columns)
+        columns = torch.where(mirrored[:, None], columns.flip(1), columns)
     if side is not None:
         rows = rows[:, (height - side) // 2 :][:, :side]
         columns = columns[:, (width - side) // 2 :][:, :side]
     if shifts is not None:
-        down, right = shifts.to(device, non_blocking=True)[:, :, None]
+        down, right = shifts[:, :, None]
         rows, columns = rows + down, columns + right
         if border == "mirror":
             rows, columns = _reflected(rows, height), _reflected(columns, width)
-        else:
-            reach = int(shifts.abs().max())  # on the CPU: a GPU would have to be waited for
-            rows, columns, pixels = rows + reach, columns + reach, F.pad(pixels, (reach,) * 4)
+        else:  # one black pixel at each side stands for all beyond it, however far a shift goes
+            pixels = F.pad(pixels, (1,) * 4)
+            rows, columns = (rows + 1).clamp(0, height + 1), (columns + 1).clamp(0, width + 1)
     image = torch.arange(n, device=device)[:, None, None]
     rows, columns = rows[:, :, None], columns[:, None, :]
     return pixels.permute(0, 2, 3, 1)[image, rows, columns].permute(0, 3, 1, 2)

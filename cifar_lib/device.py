@@ -11,7 +11,9 @@ from . import CourseError, distributed
 # Strong weight decay makes many numbers below 1e-38, which processors compute slowly: they become zero.
 # Here, at import, because PyTorch's threads inherit this only when they start.
 torch.set_flush_denormal(True)
-torch.backends.cudnn.conv.fp32_precision = "ieee"  # else a GPU rounds float32 convolutions to TensorFloat-32
+# Else a GPU rounds float32 convolutions to TensorFloat-32. `cudnn.conv.fp32_precision` would do it too, but
+# then PyTorch refuses to read `allow_tf32`, which some of its own parts do.
+torch.backends.cudnn.allow_tf32 = False
 torch.backends.cudnn.deterministic = True  # else a resumed training may differ in its last bits
 
 

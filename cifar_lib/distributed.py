@@ -55,6 +55,8 @@ def joined():
         torch.cuda.set_device(local_rank() % torch.cuda.device_count())
     with redirect_stdout(None) if rank() else nullcontext():
         yield
+    # After an error the end of the process closes the connections: done here, before its sentence is
+    # printed, the others would say first that they had lost it.
     dist.destroy_process_group()
 
 
@@ -79,9 +81,13 @@ def part(total):
 
 
 def add_up(tensors):
-    """Replace each tensor by its sum over the processes; all in one message, for each message waits."""
+    """Replace each tensor by its sum over the processes; all in one message, for each message waits.
+
+    One process does not even look at them.
+    """
     if count() == 1:
         return
+    tensors = list(tensors)
     flat = torch.cat([tensor.flatten() for tensor in tensors])
     _exchange(dist.all_reduce, flat)
     sums = flat.split([tensor.numel() for tensor in tensors])

@@ -457,11 +457,10 @@ def _results(model, parts, views):
     """The figures of a finished training, as they are kept; with more views, those too."""
     result = {}
     for part, images in parts.items():
-        outputs = evaluate.logits(model, images.pixels)
+        outputs, mean = evaluate.plain_and_mean(model, images.pixels, views)
         result[f"{part}_accuracy"] = evaluate.accuracy(outputs, images.labels)
         result[f"{part}_top2"] = evaluate.top_k(outputs, images.labels, 2)
         if views > 1:
-            outputs_views = evaluate.logits(model, images.pixels, views)
-            result[f"{part}_accuracy_views"] = evaluate.accuracy(outputs_views, images.labels)
+            result[f"{part}_accuracy_views"] = evaluate.accuracy(mean, images.labels)
     result["test_loss"] = evaluate.loss(outputs, images.labels)  # the last part
     return result

@@ -77,7 +77,8 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
     Returns:
         `Trained`; each history entry has epoch (from 1), rate, train_loss (mean over the epoch's
         batches), val_loss, val_accuracy (0 to 1; both None without a holdout), seconds (training and
-        validation), training_seconds.
+        validation, not the writing of the checkpoint), training_seconds. The first epoch's times
+        include what is done once, as loading a GPU's kernels.
 
     Raises:
         CourseError: the loss is no longer finite, or the checkpoint belongs to another run, or
@@ -169,28 +170,34 @@ def watch(model, images):
 def train_epoch(recipe, model, optimizer, images, seed, epoch):
     """One pass over `images`; returns the mean training loss of its batches.
 
-    Losses stay on the device until the epoch ends, so the loop never waits for a number. Of several
-    processes each takes its part of a batch, weighs the loss by the size of that part, and adds its
-    gradients to those of the others.
+    A step needs nothing from the CPU but its launch: order, augmentation and rates of the whole epoch lie
+    on the device before the first, and losses stay there until the last. So the loop never waits for a
+    number. Of several processes each takes its part of a batch, weighs the loss by the size of that part,
+    and adds its gradients to those of the others.
     """
     device = images.labels.device
     dtype = devices.training_dtype(device)
     # Anew for each epoch, so that a resumed training has the same.
     scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
     steps = len(images) // recipe.batch_size
+    rates = [recipe.rate_at(epoch - 1 + step / steps) for step in range(steps)]
+    if device.type != "cpu":  # there a plain number is quicker
+        rates = torch.tensor(rates).to(device, non_blocking=True)
     total = torch.zeros((), device=device)
     model.train()
     changes = {name: getattr(recipe, name) for name in ("flip", "crop", "border", "cut")}
     changes |= {"side": recipe.side_at(epoch - 1), "part": distributed.part(recipe.batch_size)}
     stream = batches(images, recipe.batch_size, seed=seed, epoch=epoch, **changes)
-    for step, (inputs, labels) in enumerate(stream):
+    for (inputs, labels), rate in zip(stream, rates, strict=True):
         for group in optimizer.param_groups:
-            group["lr"] = recipe.rate_at(epoch - 1 + step / steps)
-        with devices.autocast(device, dtype):
-            loss = training_loss(recipe, model(inputs), labels) * (len(labels) / recipe.batch_size)
+            group["lr"] = rate
         optimizer.zero_grad()
+        with devices.autocast(device, dtype):
+            loss = training_loss(recipe, model(inputs), labels)
+        if len(labels) < recipe.batch_size:
+            loss = loss * (len(labels) / recipe.batch_size)
         scaler.scale(loss).backward()
-        distributed.add_up([weight.grad for weight in model.parameters() if weight.grad is not None])
+        distributed.add_up(weight.grad for weight in model.parameters() if weight.grad is not None)
         scaler.step(optimizer)
         scaler.update()
         total += loss.detach()
@@ -228,7 +235,9 @@ def make_optimizer(recipe, model):
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True, **settings)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(model.parameters(), **settings)
+    # Then a step may be recorded as a CUDA graph, which reads its rate on the device.
+    graphs = next(model.parameters()).device.type == "cuda"
+    return kind(model.parameters(), capturable=graphs, **settings)
 
 
 def save_checkpoint(path, recipe, dataset, seed, state, optimizer):

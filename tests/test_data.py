@@ -207,6 +207,60 @@ def test_batches_depend_on_seed_and_epoch_alone(toy_images):
     assert not equal(reference, epoch(1, 1))
 
 
+def drawn_step_by_step(images, size, seed, epoch, flip, crop, border, side, cut):
+    """The batches as they were first defined: each step draws its shifts, each image is moved by itself."""
+    generator, coins = torch.Generator().manual_seed(seed * 1_000_003 + epoch), torch.Generator()
+    order = torch.randperm(len(images), generator=generator)
+    heads = torch.rand(len(images), generator=coins.manual_seed(seed)) < 0.5
+    middle = (32 - side) // 2 if cut else 0
+    reach = max(crop, middle)
+    for start in range(0, len(images) - size + 1, size):
+        chosen, found = order[start : start + size], []
+        moves = (
+            torch.randint(0, 2 * reach + 1, (2, size), generator=generator).T if reach else [(0, 0)] * size
+        )
+        for place, (down, right) in zip(chosen.tolist(), moves, strict=True):
+            image = images.pixels[place].float()
+            mode = {"black": "constant", "mirror": "reflect"}[border]
+            framed = F.pad(image[None], (reach,) * 4, mode=mode)[0] if reach else image
+            length = side if cut else 32
+            top, left = down + middle, right + middle
+            window = framed[:, top : top + length, left : left + length]
+            found.append(window.flip(2) if flip and bool(heads[place]) != bool(epoch % 2) else window)
+        yield data.normalize(torch.stack(found)), images.labels[chosen]
+
+
+@pytest.mark.parametrize("border", ["black", "mirror"])
+@pytest.mark.parametrize(
+    ("flip", "crop", "side", "cut"),
+    [
+        (False, 0, 32, False),
+        (True, 0, 32, False),
+        (False, 3, 32, False),
+        (True, 2, 32, False),
+        (True, 1, 26, True),
+        (False, 5, 30, True),
+    ],
+)
+@pytest.mark.parametrize(("seed", "epoch"), [(0, 1), (7, 4)])
+def test_an_epoch_drawn_at_once_has_the_draws_of_its_steps(
+    border, flip, crop, side, cut, seed, epoch, toy_images
+):
+    choices = {"seed": seed, "epoch": epoch, "flip": flip, "crop": crop, "border": border}
+    choices |= {"side": side, "cut": cut}
+    images = toy_images.train[:100]
+    expected = list(drawn_step_by_step(images, 30, **choices))
+    for part in (slice(None), slice(11, 20)):
+        found = list(data.batches(images, 30, part=part, **choices))
+        assert len(found) == len(expected) == 3
+        for (inputs, labels), (all_inputs, all_labels) in zip(found, expected, strict=True):
+            assert torch.equal(inputs, all_inputs[part]) and torch.equal(labels, all_labels[part])
+
+
+def test_fewer_images_than_a_batch_give_none(toy_images):
+    assert list(data.batches(toy_images.train[:9], 10, seed=0, epoch=1, flip=True, crop=2)) == []
+
+
 def test_batches_are_full_and_hold_each_image_at_most_once():
     images = data.Images(torch.arange(50, dtype=torch.uint8).view(50, 1, 1, 1), torch.arange(50))
     found = list(data.batches(images, 16, seed=0, epoch=1))

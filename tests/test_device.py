@@ -22,5 +22,9 @@ def test_every_thread_takes_tiny_numbers_for_zero():
 
 
 def test_float32_is_float32_on_a_gpu_too():
-    assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+    """And PyTorch lets its own parts and other programs read it: of some settings it says they contradict."""
+    assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.conv.fp32_precision != "tf32"
     assert torch.backends.cudnn.deterministic
+    with torch.backends.cudnn.flags(enabled=False):
+        pass

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cifar_lib import data, device, evaluate, models, recipes, train
+from cifar_lib import data, device, evaluate, models, recipes, runs, train
 
 LOGITS = torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [1.0, 3.0, 2.0], [2.0, 1.0, 3.0]])
 LABELS = torch.tensor([0, 1, 0, 2])
@@ -70,7 +70,7 @@ def test_a_network_that_is_always_right_and_sure_is_calibrated():
 
 
 def test_logits_are_those_of_evaluation_mode_and_leave_the_mode_alone(toy_images, monkeypatch):
-    monkeypatch.setattr(evaluate, "BATCH", 7)
+    monkeypatch.setitem(evaluate.BATCH, "cpu", 7)
     model = models.SkipCNN(width=4)
     pixels = toy_images.test.pixels[:20]
     model(data.normalize(pixels))
@@ -85,6 +85,20 @@ def test_logits_are_those_of_evaluation_mode_and_leave_the_mode_alone(toy_images
     assert not outputs.requires_grad
     assert model.training
     assert torch.equal(model.bn_conv1.running_mean, before)
+
+
+@pytest.mark.parametrize("views", [1, 2, 6])
+def test_the_results_are_those_of_both_ways_to_look_and_no_view_is_computed_twice(views, toy_images):
+    torch.manual_seed(0)
+    model, seen = models.SkipCNN(width=4), []
+    model.register_forward_hook(lambda _, inputs, outputs: seen.append(len(outputs)))
+    images = toy_images.test
+    found = runs._results(model, {"test": images}, views)
+    assert sum(seen) == views * len(images)
+    plain, mean = (evaluate.logits(model, images.pixels, n) for n in (1, views))
+    assert found["test_accuracy"] == evaluate.accuracy(plain, images.labels)
+    assert found["test_loss"] == evaluate.loss(plain, images.labels)
+    assert found.get("test_accuracy_views") == (evaluate.accuracy(mean, images.labels) if views > 1 else None)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.2), (torch.float16, 0.1)])

@@ -80,14 +80,16 @@ def test_orthogonal_keeps_the_directions_and_evens_out_their_lengths(shape):
     assert lengths.min() > 0.3 and lengths.max() < 1.3
 
 
-def test_muon_takes_the_documented_step():
+@pytest.mark.parametrize("kind", [float, torch.tensor])
+def test_muon_takes_the_documented_step(kind):
+    """With a rate that is a number, and with one that lies on a device."""
     torch.manual_seed(0)
     filters, bias = torch.randn(4, 3, 3, 3, requires_grad=True), torch.ones(5, requires_grad=True)
     optimizer = optim.Muon([filters], [{"params": [bias], "scale": 10.0}], lr=0.1, weight_decay=0.5)
     buffer, weight, shift, shift_buffer = torch.zeros_like(filters), filters.detach().clone(), 1.0, 0.0
     for rate in (0.1, 0.05):
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = kind(rate)
         filters.grad, bias.grad = torch.randn_like(filters), torch.full((5,), 0.3)
         optimizer.step()
         buffer = 0.6 * buffer + filters.grad
@@ -97,6 +99,30 @@ def test_muon_takes_the_documented_step():
         shift = shift * (1 - rate * 0.5) - rate * 10 * (0.3 + 0.85 * shift_buffer)
     torch.testing.assert_close(filters.detach(), weight)
     torch.testing.assert_close(bias.detach(), torch.full((5,), shift))
+
+
+@pytest.mark.parametrize("alone", [0, optim.ALONE])
+def test_filters_of_one_shape_do_not_see_each_other(alone, monkeypatch):
+    """Together as each by itself, in whatever order memory holds them."""
+    monkeypatch.setattr(optim, "ALONE", alone)
+    torch.manual_seed(0)
+    shapes = [(6, 4, 3, 3), (40, 2, 3, 3), (6, 4, 3, 3), (6, 2, 3, 6), (40, 2, 3, 3), (6, 36)]
+    weights = [torch.randn(shape) for shape in shapes]
+    weights[2:4] = [weight.contiguous(memory_format=torch.channels_last) for weight in weights[2:4]]
+    gradients = [torch.randn_like(weight) for weight in weights]
+
+    def stepped(places):
+        chosen = [torch.nn.Parameter(weights[place].clone()) for place in places]
+        optimizer = optim.Muon(chosen, [], lr=0.1)
+        for weight, place in zip(chosen, places, strict=True):
+            weight.grad = gradients[place]
+        optimizer.step()
+        return chosen
+
+    for place, together in enumerate(stepped(range(len(weights)))):
+        (single,) = stepped([place])
+        torch.testing.assert_close(together, single, rtol=0, atol=0.01)  # a step has lengths of 0.1
+        assert not torch.allclose(single, weights[place], atol=0.05)
 
 
 def test_the_fast_network_learns_the_toy_images():

@@ -1,8 +1,10 @@
 """The training loop: exact, repeatable, and able to stop and go on."""
 
+import importlib
 import math
 import random
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partialmethod
 
@@ -11,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from cifar_lib import CourseError, data, device, evaluate, models, recipes, train
 from cifar_lib.train import make_optimizer, train_epoch
@@ -262,7 +266,7 @@ def test_validation_images_are_measured_but_not_trained_on(tiny, toy_images, mon
         return data.batches(images, *arguments, **options)
 
     monkeypatch.setattr(train, "batches", watched)
-    trained = train.train(tiny, toy_images)
+    trained = train.train(tiny, toy_images, device="cpu")
     training, validation = data.split(toy_images.train)
     assert all(torch.equal(images.pixels, training.pixels) for images in seen)
     share = (trained.model(data.normalize(validation.pixels)).argmax(1) == validation.labels).float().mean()
@@ -296,7 +300,8 @@ def test_every_gradient_is_cleared_before_the_next_step(float32, tiny, toy_image
         torch.testing.assert_close(parameter.grad, before)
 
 
-def test_float16_trains_with_the_gradient_scaler(tiny, toy_images, monkeypatch):
+@pytest.mark.parametrize(("optimizer", "rate"), [("adam", 0.01), ("muon", 0.002)])
+def test_float16_trains_with_the_gradient_scaler(optimizer, rate, tiny, toy_images, monkeypatch):
     scales, scale = [], torch.amp.GradScaler.scale
 
     def watched(self, loss):
@@ -306,7 +311,8 @@ def test_float16_trains_with_the_gradient_scaler(tiny, toy_images, monkeypatch):
     monkeypatch.setattr(device, "training_dtype", lambda device: torch.float16)
     monkeypatch.setattr(torch.amp.GradScaler, "scale", watched)
     images = replace(toy_images, train=toy_images.train[:100])
-    trained = train.train(tiny.but(epochs=3, rate=0.01, batch_size=15), images, device="cpu")
+    recipe = tiny.but(epochs=3, rate=rate, batch_size=15, optimizer=optimizer)
+    trained = train.train(recipe, images, device="cpu")
     losses = [entry["train_loss"] for entry in trained.history]
     assert losses[-1] < losses[0]
     assert all(scale > 1 for scale in scales)
@@ -314,13 +320,26 @@ def test_float16_trains_with_the_gradient_scaler(tiny, toy_images, monkeypatch):
     assert all(p.isfinite().all() for p in trained.model.parameters())
 
 
-def test_the_gradient_scaler_skips_a_step_that_overflows(tiny, toy_images, monkeypatch):
+@pytest.mark.parametrize("optimizer", recipes.OPTIMIZERS)
+def test_the_gradient_scaler_skips_a_step_that_overflows(optimizer, tiny, toy_images, monkeypatch):
+    """Weights and momentum stay; the next step is taken again."""
     monkeypatch.setattr(device, "training_dtype", lambda device: torch.float16)
-    model = models.build(tiny, (3, 32, 32))
-    before = [p.detach().clone() for p in model.parameters()]
-    model.linear.weight.register_hook(lambda gradient: gradient * math.inf)
-    train_epoch(tiny, model, make_optimizer(tiny, model), toy_images.train[:32], 0, 1)
-    assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
+    recipe, images = tiny.but(optimizer=optimizer, schedule="constant"), toy_images.train[:32]
+    model = models.build(recipe, (3, 32, 32))
+    maker = make_optimizer(recipe, model)
+    train_epoch(recipe, model, maker, images, 0, 1)
+
+    def kept():
+        moments = [value for slots in maker.state.values() for value in slots.values()]
+        return [value.detach().clone() for value in (*model.parameters(), *moments)]
+
+    before = kept()
+    fault = model.linear.weight.register_hook(lambda gradient: gradient * math.inf)
+    train_epoch(recipe, model, maker, images, 0, 1)
+    assert all(map(torch.equal, kept(), before))
+    fault.remove()
+    train_epoch(recipe, model, maker, images, 0, 1)
+    assert not any(map(torch.equal, model.parameters(), before))
 
 
 def test_a_loss_that_is_no_number_stops_with_a_sentence(tiny, toy_images, tmp_path):
@@ -331,13 +350,154 @@ def test_a_loss_that_is_no_number_stops_with_a_sentence(tiny, toy_images, tmp_pa
     assert not path.exists()
 
 
-def test_the_loop_never_waits_for_a_number_within_an_epoch(tiny, toy_images, monkeypatch):
-    """A `.item()` at every step would stall a GPU: there is one for the whole epoch."""
-    model, asked = models.build(tiny, (3, 32, 32)), []
-    optimizer, item = make_optimizer(tiny, model), torch.Tensor.item
-    monkeypatch.setattr(torch.Tensor, "item", lambda tensor: asked.append(tensor) or item(tensor))
-    train_epoch(tiny, model, optimizer, toy_images.train, 0, 1)
-    assert len(asked) == 1
+class Traffic(TorchDispatchMode):
+    """Counts what passes between the CPU and the device `meta`, which computes nothing, in place of a GPU.
+
+    `sent` counts operations that take a tensor from the CPU there: `.to(device)`, `copy_`, an index left
+    on the CPU. `waits` counts those that ask for values, so that the CPU would have to wait: `.item()`,
+    `int`, `bool`, `.cpu()`. Of what has a size that depends on values, as `nonzero` or a mask as an
+    index, `meta` refuses to say the result, which fails the test.
+
+    It cannot see numbers that PyTorch sends without an operation, as in `torch.tensor(…, device=…)` or
+    with a list as an index; nor what a kernel does on a real GPU. Nor is there autocast on `meta`.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.sent = self.waits = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        def places(values):
+            return {leaf.device.type for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor)}
+
+        name, kwargs, before = str(function), kwargs or {}, places((args, kwargs))
+        if name.startswith("aten._local_scalar_dense") and before == {"meta"}:
+            self.waits += 1
+            return 0.5
+        if name.startswith("aten._to_copy") and before == {"meta"} and str(kwargs.get("device")) == "cpu":
+            self.waits += 1
+            return torch.zeros(args[0].shape, dtype=kwargs.get("dtype", args[0].dtype))
+        if "_fused_" in name:  # torch's optimizers; `meta` has no such kernel, and need not
+            return None
+        result = function(*args, **kwargs)
+        self.sent += before | places(result) == {"cpu", "meta"}
+        return result
+
+
+@pytest.fixture
+def traffic(monkeypatch):
+    """A function: what passes during an epoch of so many steps, (sent, waits)."""
+    monkeypatch.setattr(device, "autocast", lambda *_: nullcontext())
+    torch_optimizer = importlib.import_module("torch.optim.optimizer")
+    monkeypatch.setattr(torch_optimizer, "_get_fused_kernels_supported_devices", lambda: ["meta"])
+
+    def counted(recipe, steps):
+        model = models.build(recipe, (3, 32, 32)).to("meta", memory_format=torch.channels_last)
+        pixels = torch.zeros(steps * recipe.batch_size, 3, 32, 32, dtype=torch.uint8, device="meta")
+        images = data.Images(pixels, torch.zeros(len(pixels), dtype=torch.long, device="meta"))
+        optimizer = make_optimizer(recipe, model)
+        with Traffic() as counts:
+            train_epoch(recipe, model, optimizer, images, 0, 1)
+        return counts.sent, counts.waits
+
+    return counted
+
+
+FAST = {"model": "fast-cnn", "options": {"widths": [8, 16, 16]}, "optimizer": "muon", "label_smoothing": 0.2}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"optimizer": name} for name in recipes.OPTIMIZERS),
+        {"loss": "squared-error", "weight_decay": 0.0, "flip": False, "crop": 0},
+        FAST | {"border": "mirror", "sides": [[0, 20]]},
+        FAST | {"sides": [[0, 24]], "cut": True},
+    ],
+)
+def test_a_step_needs_nothing_from_the_cpu(changes, tiny, traffic):
+    """Twice as many steps send no more, and the CPU waits once, for the loss of the whole epoch."""
+    recipe = tiny.but(**changes)
+    sent, waits = traffic(recipe, 4)
+    assert waits == 1
+    assert sent <= 4  # the order, the flips, the shifts, the rates
+    assert traffic(recipe, 8) == (sent, waits)
+
+
+FAULTS = {
+    "a number": lambda logits: logits.sum().item(),
+    "a question": lambda logits: bool(logits.isnan().any()),
+    "a whole number": lambda logits: int(logits[0, 0]),
+    "values": lambda logits: logits.cpu(),
+    "a tensor": lambda logits: torch.ones(10).to(logits.device),
+    "a tensor that does not wait": lambda logits: torch.ones(10).to(logits.device, non_blocking=True),
+    "a copy": lambda logits: torch.empty_like(logits).copy_(torch.ones(10)),
+    "an index": lambda logits: logits[torch.arange(3)],
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_step_that_needs_something_from_the_cpu_would_be_seen(fault, tiny, traffic, monkeypatch):
+    usual, loss = traffic(tiny, 4), train.training_loss
+
+    def with_a_fault(recipe, logits, labels):
+        FAULTS[fault](logits.detach())
+        return loss(recipe, logits, labels)
+
+    monkeypatch.setattr(train, "training_loss", with_a_fault)
+    assert sum(traffic(tiny, 4)) == sum(usual) + 4
+
+
+@pytest.mark.parametrize("fault", [torch.nonzero, lambda logits: logits[logits > 0]])
+def test_a_size_that_depends_on_values_would_be_seen(fault, tiny, traffic, monkeypatch):
+    monkeypatch.setattr(train, "training_loss", lambda recipe, logits, labels: fault(logits).sum())
+    with pytest.raises(NotImplementedError):
+        traffic(tiny, 4)
+
+
+@pytest.mark.parametrize("views", [1, 6])
+def test_evaluation_brings_the_outputs_back_at_once(views, tiny, monkeypatch):
+    monkeypatch.setitem(evaluate.BATCH, "meta", 10)
+    model = models.build(tiny, (3, 32, 32)).to("meta")
+    for n in (20, 60):
+        with Traffic() as counts:
+            assert evaluate.logits(model, torch.zeros(n, 3, 32, 32, dtype=torch.uint8), views).shape == (
+                n,
+                10,
+            )
+        assert (counts.sent, counts.waits) == (1, 2)  # the images; the plain view and the mean
+
+
+def asked_for_numbers(monkeypatch, epoch):
+    """How many `.item()` an epoch asks for, the epoch being a function."""
+    asked, item = [], torch.Tensor.item
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "item", lambda tensor: asked.append(tensor) or item(tensor))
+        epoch()
+    return len(asked)
+
+
+@pytest.mark.parametrize("optimizer", recipes.OPTIMIZERS)
+def test_in_float16_the_gradient_scaler_does_not_wait_either(optimizer, tiny, toy_images, monkeypatch):
+    """On the CPU, for the scaler knows no `meta`. It asks with `.item()` where it has to ask itself."""
+    monkeypatch.setattr(device, "training_dtype", lambda device: torch.float16)
+    recipe = tiny.but(optimizer=optimizer)
+    model = models.build(recipe, (3, 32, 32))
+    maker = make_optimizer(recipe, model)
+    assert (
+        asked_for_numbers(monkeypatch, lambda: train_epoch(recipe, model, maker, toy_images.train, 0, 1)) == 1
+    )
+
+
+@pytest.mark.parametrize("schedule", recipes.SCHEDULES)
+def test_each_step_has_the_rate_of_its_moment(schedule, tiny, toy_images, monkeypatch):
+    recipe = tiny.but(schedule=schedule, decay_every=2)
+    model, rates = models.build(recipe, (3, 32, 32)), []
+    optimizer = make_optimizer(recipe, model)
+    optimizer.register_step_pre_hook(lambda *_: rates.append(optimizer.param_groups[0]["lr"]))
+    for epoch in (1, 4):
+        train_epoch(recipe, model, optimizer, toy_images.train[:100], 0, epoch)
+    assert rates == [recipe.rate_at(start + step / 3) for start in (0, 3) for step in range(3)]
 
 
 def test_without_a_holdout_all_images_train_and_none_is_watched(tiny, toy_images, monkeypatch):
@@ -378,7 +538,7 @@ def test_the_squared_error_is_the_distance_from_the_one_hot_label(dtype, tiny):
 
 def test_training_makes_the_squared_error_smaller(tiny, toy_images):
     recipe = tiny.but(loss="squared-error")
-    trained = train.train(recipe, toy_images)
+    trained = train.train(recipe, toy_images, device="cpu")
     losses = [entry["train_loss"] for entry in trained.history]
     assert losses[-1] < losses[0]
     outputs = trained.model(data.normalize(toy_images.train.pixels))
@@ -440,7 +600,7 @@ def test_a_resumed_training_names_all_that_trained_it(tiny, toy_images, tmp_path
         patch.setattr(train.devices, "describe", lambda device: "a first machine")
         patch.setattr(train.Trained, "__init__", partialmethod(train.Trained.__init__, code="old"))
         train.train(tiny, toy_images, checkpoint=path)
-    resumed = train.train(tiny, toy_images, checkpoint=path)
+    resumed = train.train(tiny, toy_images, device="cpu", checkpoint=path)
     assert resumed.code == f"old, then {train.CODE_VERSION}"
     assert resumed.device.startswith("a first machine, then ") and "CPU" in resumed.device
 
@@ -477,10 +637,11 @@ def test_without_a_compiler_compile_is_refused_in_one_sentence(tiny, toy_images,
 @CUDA
 @pytest.mark.parametrize("optimizer", recipes.OPTIMIZERS)
 def test_no_step_waits_for_the_gpu(optimizer, tiny, toy_images, monkeypatch):
-    """PyTorch refuses to wait, until the loop asks for the loss of the whole epoch."""
-    recipe, item = tiny.but(optimizer=optimizer), torch.Tensor.item
+    """PyTorch refuses to wait, until the loop asks for the loss of the whole epoch, and that once."""
+    recipe, item, asked = tiny.but(optimizer=optimizer), torch.Tensor.item, []
 
     def ask(tensor):
+        asked.append(tensor)
         torch.cuda.set_sync_debug_mode("default")
         return item(tensor)
 
@@ -493,6 +654,7 @@ def test_no_step_waits_for_the_gpu(optimizer, tiny, toy_images, monkeypatch):
         assert train_epoch(recipe, model, maker, images, 0, 2) > 0
     finally:
         torch.cuda.set_sync_debug_mode("default")
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(
