@@ -20,6 +20,7 @@ from . import device as devices
 from .data import batches, normalize, split
 from .files import written_aside
 from .optim import Muon
+from .threads import Threads
 
 PREPARE_IMAGES = 5_000  # enough to see the covariance of patches
 MUON_SCALES = {2: 11, 1: 220}  # rates of matrices and of biases, as multiples of the filters' rate
@@ -127,12 +128,13 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
     epochs = range(len(state.history) + 1, recipe.epochs + 1)
     first = distributed.rank() == 0  # it alone writes and shows
     hidden = not (progress and first)
+    threads = Threads(device, shown=not hidden)
     bar = tqdm(epochs, initial=len(state.history), total=recipe.epochs, disable=hidden, unit="epoch")
     for epoch in bar:
         start = time.perf_counter()
         torch.manual_seed(seed * 1_000_003 + epoch + 10_007 * distributed.rank())  # dropout draws from it
         try:
-            train_loss = train_epoch(recipe, stepped, optimizer, training, seed, epoch)
+            train_loss = train_epoch(recipe, stepped, optimizer, training, seed, epoch, threads)
         except RuntimeError as error:
             if not compiled or not isinstance(error, torch._dynamo.exc.TorchDynamoException):
                 raise
@@ -152,6 +154,8 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
         bar.set_postfix(loss=f"{train_loss:.3f}", accuracy=shown)
         if checkpoint is not None and first:
             save_checkpoint(checkpoint, recipe, dataset, seed, state, optimizer)
+    threads.end()
+    state.device = threads.describe(state.device)
     model.eval()
     return state
 
@@ -167,8 +171,10 @@ def watch(model, images):
     }
 
 
-def train_epoch(recipe, model, optimizer, images, seed, epoch):
+def train_epoch(recipe, model, optimizer, images, seed, epoch, before_step=None):
     """One pass over `images`; returns the mean training loss of its batches.
+
+    `before_step` is called before each.
 
     A step needs nothing from the CPU but its launch: order, augmentation and rates of the whole epoch lie
     on the device before the first, and losses stay there until the last. So the loop never waits for a
@@ -189,6 +195,8 @@ def train_epoch(recipe, model, optimizer, images, seed, epoch):
     changes |= {"side": recipe.side_at(epoch - 1), "part": distributed.part(recipe.batch_size)}
     stream = batches(images, recipe.batch_size, seed=seed, epoch=epoch, **changes)
     for (inputs, labels), rate in zip(stream, rates, strict=True):
+        if before_step is not None:
+            before_step()
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad()

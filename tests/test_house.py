@@ -12,6 +12,7 @@ FLOORS = [
     ["files"],
     ["distributed"],
     ["device"],
+    ["threads"],
     ["sources", "download", "toy"],
     ["data"],
     ["winograd"],
