@@ -1,32 +1,60 @@
 """The command line: python -m cifar_lib train · evaluate · record · data."""
 
 import argparse
+import os
 import sys
+from contextlib import nullcontext
 from functools import partial
 
-from . import CourseError, data, distributed, evaluate, recipes, runs
+from . import CourseError, recipes
 from .files import explain
-from .train import train
 
 MOST_SEEDS = 10_000
+
+# Importing torch takes a second or more. So each command reads its words first, to answer a wrong one at
+# once, and then imports the modules that need torch.
 
 
 def main(arguments=None):
     """Run one command; an error that the reader can put right becomes one sentence and exit code 2."""
     parsed = _parser().parse_args(arguments)
     try:
-        with distributed.joined():
+        with _joined():
             parsed.command(parsed)
     except CourseError as error:
-        distributed.say_once(f"cifar_lib: {error}")
+        _say(f"cifar_lib: {error}")
         return 2
     except OSError as error:
-        distributed.say_once(f"cifar_lib: {explain(error, error.filename or 'a file')}")
+        _say(f"cifar_lib: {explain(error, error.filename or 'a file')}")
         return 2
     except KeyboardInterrupt:
-        distributed.say_once("cifar_lib: stopped; a recording goes on where it stopped when run again.")
+        _say("cifar_lib: stopped; a recording goes on where it stopped when run again.")
         return 130
     return 0
+
+
+def _joined():
+    """`distributed.joined()`, for which one process alone need not import torch."""
+    if _alone():
+        return nullcontext()
+    from . import distributed
+
+    return distributed.joined()
+
+
+def _say(text):
+    """`distributed.say_once`, for which one process alone need not import torch."""
+    if _alone():
+        print(text, file=sys.stderr, flush=True)
+    else:
+        from . import distributed
+
+        distributed.say_once(text)
+
+
+def _alone():
+    """Whether `torchrun` did not start this process."""
+    return os.environ.get("WORLD_SIZE", "1") == "1"
 
 
 def _parser():
@@ -65,10 +93,12 @@ def _parser():
 def _train(arguments):
     recipe = recipes.get(arguments.recipe)
     recipe = recipe.but(**dict(_change(text, recipe) for text in arguments.set))
+    from . import data, train
+
     dataset = data.load(recipe.data)
     print(dataset)
     options = {"device": arguments.device, "compiled": arguments.compile}
-    trained = train(recipe, dataset, arguments.seed, progress=True, **options)
+    trained = train.train(recipe, dataset, arguments.seed, progress=True, **options)
     for entry in trained.history:
         line = f"epoch {entry['epoch']:3}  rate {entry['rate']:.5f}  loss {entry['train_loss']:.4f}"
         if recipe.holdout:
@@ -79,6 +109,8 @@ def _train(arguments):
 
 def _evaluate(arguments):
     recipe = recipes.get(arguments.recipe)
+    from . import data, evaluate, runs
+
     chosen = {run.seed: run for run in runs.recorded(recipe.name)}.get(arguments.seed)
     if chosen is None:
         raise CourseError(f"Seed {arguments.seed} of {recipe.name!r} is not recorded: record it first.")
@@ -102,6 +134,8 @@ def _evaluate(arguments):
 def _record(arguments):
     """Two rounds: what another process is at is left to it, and waited for only at the end."""
     wanted = [(recipes.get(name), seed) for name in arguments.recipes for seed in _seeds(arguments.seeds)]
+    from . import distributed, runs
+
     options = {name: getattr(arguments, name) for name in ("folder", "device", "keep_weights")}
     failed = []
     for wait in (False, True):
@@ -127,6 +161,8 @@ def _record(arguments):
 
 
 def _data(arguments):
+    from . import data
+
     for name in arguments.names:
         dataset = data.load(name)
         print(dataset)

@@ -11,14 +11,13 @@ import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from . import CourseError, distributed, download, sources, toy
+from . import CourseError, distributed, sources, toy
 from .files import written_aside
 from .sources import SPECS
 
@@ -279,7 +278,7 @@ VARIANTS = {
 
 def fingerprint(images):
     """SHA-256 in hexadecimal over all images with their labels, whatever their order."""
-    return hashlib.sha256(b"".join(sorted(_digests(images)))).hexdigest()
+    return _fingerprint_of(_digests(images))
 
 
 def cache_folder(root=None):
@@ -322,12 +321,15 @@ def _real(name, root):
     folder = data_folder(root)
     found = sources.find(name, folder)
     if found is None:
+        from . import download
+
         download.fetch(name, folder)
         found = sources.find(name, folder)
     train, test, source = found
-    train, test = _in_content_order(Images(*train)), _in_content_order(Images(*test))
-    dataset = Dataset(name, train, test, SPECS[name].classes, source, fingerprint(train))
-    _save_prepared(prepared, dataset)
+    train, test = Images(*train), Images(*test)
+    mark, test_mark = _put_in_content_order(train), _put_in_content_order(test)
+    dataset = Dataset(name, train, test, SPECS[name].classes, source, mark)
+    _save_prepared(prepared, dataset, test_mark)
     return dataset
 
 
@@ -337,7 +339,7 @@ def _generated(name):
     return Dataset(name, train, test, classes, "generator", fingerprint(train))
 
 
-def _save_prepared(path, dataset):
+def _save_prepared(path, dataset, test_mark):
     tensors = {
         f"{part}.{field}": getattr(getattr(dataset, part), field).contiguous()
         for part in ("train", "test")
@@ -348,7 +350,7 @@ def _save_prepared(path, dataset):
             notes = {
                 "source": dataset.source,
                 "fingerprint": dataset.fingerprint,
-                "test_fingerprint": fingerprint(dataset.test),
+                "test_fingerprint": test_mark,
             }
             save_file(tensors, aside, notes)
     except CourseError as error:
@@ -362,8 +364,9 @@ def _open_prepared(path, name):
         with safe_open(path, "pt") as file:
             part = {key: file.get_tensor(key) for key in file.keys()}
             notes = file.metadata()
-        train = Images(part["train.pixels"], part["train.labels"])
-        test = Images(part["test.pixels"], part["test.labels"])
+        # Copies of the labels: a variant that keeps them must not keep the whole file in memory.
+        train = Images(part["train.pixels"], part["train.labels"].clone())
+        test = Images(part["test.pixels"], part["test.labels"].clone())
         promised = [(train, notes["fingerprint"])]
         if "test_fingerprint" in notes:  # earlier versions wrote none
             promised.append((test, notes["test_fingerprint"]))
@@ -395,10 +398,18 @@ def _digests(images):
     ]
 
 
-def _in_content_order(images):
+def _fingerprint_of(digests):
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+
+
+def _put_in_content_order(images):
+    """Order the images by their digests, in place; return their fingerprint."""
     digests = _digests(images)
-    order = sorted(range(len(digests)), key=digests.__getitem__)
-    return images[torch.from_numpy(np.array(order))]
+    order = torch.tensor(sorted(range(len(digests)), key=digests.__getitem__))
+    images.labels.copy_(images.labels[order])
+    for part in images.pixels.view(len(order), -1).split(128, dim=1):  # so few pixels are held twice
+        part.copy_(part[order])
+    return _fingerprint_of(digests)
 
 
 def _overlap(offset, size):

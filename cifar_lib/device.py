@@ -3,10 +3,13 @@
 import ctypes
 import os
 import sys
+from contextlib import contextmanager
 
 import torch
 
 from . import CourseError, distributed
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # glibc's malloc.h
 
 # Strong weight decay makes many numbers below 1e-38, which processors compute slowly: they become zero.
 # Here, at import, because PyTorch's threads inherit this only when they start.
@@ -75,19 +78,37 @@ def describe(device):
 
 
 def keep_memory():
-    """Let glibc keep freed memory, for the whole process.
+    """Let glibc keep memory that is freed from now on, for the whole process.
 
     By default it gives each large tensor back to the system, which costs page faults at every step.
     """
-    if sys.platform != "linux":
-        return
+    libc = _glibc()
+    if libc:
+        libc.malloc_trim(0)
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, -1)  # never
+
+
+@contextmanager
+def memory_given_back():
+    """Decorates a function that calls `keep_memory`: at its end all freed memory goes back to the system."""
     try:
-        libc = ctypes.CDLL("libc.so.6")
+        yield
+    finally:
+        libc = _glibc()
+        if libc:
+            libc.mallopt(M_MMAP_MAX, 65_536)  # these are what glibc itself begins with or comes to
+            libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
+            libc.mallopt(M_TRIM_THRESHOLD, 64 * 2**20)
+            libc.malloc_trim(0)
+
+
+def _glibc():
+    """The C library, where it is glibc; else None."""
+    try:
+        return ctypes.CDLL("libc.so.6") if sys.platform == "linux" else None
     except OSError:
-        return
-    m_trim_threshold, m_mmap_max = -1, -4
-    libc.mallopt(m_mmap_max, 0)
-    libc.mallopt(m_trim_threshold, -1)  # never
+        return None
 
 
 def cpu_name():

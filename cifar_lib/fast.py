@@ -44,8 +44,11 @@ class FastCNN(nn.Module):
         """
         if self.whiten.weight.requires_grad:
             return
-        patches = F.unfold(images, PATCH).transpose(1, 2).flatten(0, 1).double()
-        variance, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
+        squares, count = 0, 0
+        for part in images.split(500):  # the patches of 5,000 images take a gigabyte
+            patches = F.unfold(part, PATCH).transpose(1, 2).flatten(0, 1).double()
+            squares, count = squares + patches.T @ patches, count + len(patches)
+        variance, directions = torch.linalg.eigh(squares / count)
         filters = (directions / (variance + 5e-4).sqrt()).T.float().view(-1, *self.whiten.weight.shape[1:])
         with torch.no_grad():
             self.whiten.weight.copy_(torch.cat([filters, -filters]))

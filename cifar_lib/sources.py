@@ -23,13 +23,30 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 import torch
 from PIL import Image
-from torchvision import datasets as torchvision_datasets
 
 from . import CourseError
 from .files import md5
 
 ARCHIVE = "cifar-10-python.tar.gz"
 ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
+# File names and MD5s as torchvision lists them in `datasets.CIFAR10` and `datasets.MNIST`; importing it
+# takes as long as importing torch.
+CIFAR_BATCHES = {
+    "train": {
+        "data_batch_1": "c99cafc152244af753f735de768cd75f",
+        "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+        "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+        "data_batch_4": "634d18415352ddfa80567beed471001a",
+        "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    },
+    "test": {"test_batch": "40351d587109b95175f43aff81a1287e"},
+}
+MNIST_FILES = {
+    "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+    "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+    "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+}
 ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz")
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
 LARGEST_IMAGE_FILE = 1_000_000  # bytes
@@ -134,14 +151,10 @@ def read_class_folders(folder):
 def read_mnist(folder):
     """torchvision's layout: `MNIST/raw/*-ubyte`, or the same files with `.gz`."""
     raw = folder / "MNIST" / "raw"
-    checksums = dict(torchvision_datasets.MNIST.resources)
-    if not all((raw / name).exists() or (raw / name).with_suffix("").exists() for name in checksums):
+    if not all((raw / name).exists() or (raw / name).with_suffix("").exists() for name in MNIST_FILES):
         return None  # what is missing can be downloaded
     return [
-        (
-            _read_idx(raw, f"{part}-images-idx3-ubyte", checksums)[:, None],
-            _read_idx(raw, f"{part}-labels-idx1-ubyte", checksums),
-        )
+        (_read_idx(raw, f"{part}-images-idx3-ubyte")[:, None], _read_idx(raw, f"{part}-labels-idx1-ubyte"))
         for part in ("train", "t10k")
     ]
 
@@ -169,18 +182,17 @@ def _checked(part, spec, layout):
             f"A label is {labels.min()} or {labels.max()}, but labels go from 0 to "
             f"{len(spec.classes) - 1}: these are not the expected images."
         )
-    pixels = torch.from_numpy(np.array(pixels, dtype=np.uint8))
+    pixels = torch.from_numpy(np.require(pixels, np.uint8, "CW"))  # torch warns of arrays it may not write to
     return pixels, torch.from_numpy(labels.astype(np.int64))
 
 
 def _read_batches(read, place):
-    source = torchvision_datasets.CIFAR10
-    return [_read_pickles(read, listed, place) for listed in (source.train_list, source.test_list)]
+    return [_read_pickles(read, CIFAR_BATCHES[part], place) for part in ("train", "test")]
 
 
-def _read_pickles(read, listed, place):
-    pixels, labels = [], []
-    for name, checksum in listed:
+def _read_pickles(read, checksums, place):
+    pixels, labels = bytearray(), []
+    for name, checksum in checksums.items():
         try:
             content = read(name)
         except (OSError, KeyError, AttributeError):
@@ -188,9 +200,9 @@ def _read_pickles(read, listed, place):
         if hashlib.md5(content).hexdigest() != checksum:
             raise CourseError(f"{name} in {place} is damaged (its checksum differs): delete it.")
         batch = pickle.loads(content, encoding="latin1")
-        pixels.append(batch["data"].reshape(-1, 3, 32, 32))
+        pixels += batch["data"].tobytes()
         labels += batch["labels"]
-    return np.concatenate(pixels), labels
+    return _as_images(pixels), labels
 
 
 def _read_shards(shards, part, place):
@@ -201,12 +213,12 @@ def _read_shards(shards, part, place):
         raise CourseError(
             f"{place} has {len(shards)} of {expected} {part} parquet files: add the missing ones."
         )
-    pixels, labels = [], []
+    pixels, labels = bytearray(), []
     for shard in shards:
         for i, (content, label) in enumerate(_read_shard(shard)):
-            pixels.append(_decode(content, f"image {i} of {shard}"))
+            pixels += _decode(content, f"image {i} of {shard}")
             labels.append(label)
-    return np.array(pixels), labels
+    return _as_images(pixels), labels
 
 
 def _read_shard(shard):
@@ -219,13 +231,17 @@ def _read_shard(shard):
     import pyarrow.compute
     import pyarrow.parquet
 
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())  # the default one keeps 30 MB more for itself
     try:
         with pyarrow.parquet.ParquetFile(shard, read_dictionary=["img.bytes"]) as file:
-            groups = (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups))
-            too_long = sum(group.total_byte_size for group in groups) > LARGEST_IN_ALL
-            if too_long or file.metadata.num_rows > MOST_FILES:
+            groups = range(file.metadata.num_row_groups)
+            if (
+                len(groups) > MOST_FILES
+                or sum(file.metadata.row_group(i).total_byte_size for i in groups) > LARGEST_IN_ALL
+                or file.metadata.num_rows > MOST_FILES
+            ):
                 raise CourseError(f"{shard} is refused: it holds far more than CIFAR-10's images.")
-            for batch in file.iter_batches(100, columns=["img.bytes", "label"]):
+            for batch in _batches(file, groups):
                 images = batch.column("img").field("bytes")
                 longest = pyarrow.compute.max(pyarrow.compute.binary_length(images.dictionary)).as_py()
                 if longest is not None and longest > LARGEST_IMAGE_FILE:
@@ -236,8 +252,14 @@ def _read_shard(shard):
         raise CourseError(f"{shard} is damaged or not CIFAR-10: fetch this file again.") from None
 
 
+def _batches(file, groups):
+    """Batches of up to 100 rows. Read all at once, the dictionary would grow from group to group."""
+    for group in groups:
+        yield from file.iter_batches(100, [group], columns=["img.bytes", "label"], use_threads=False)
+
+
 def _decode(content, what):
-    """PNG or JPEG bytes -> uint8 [3, 32, 32]."""
+    """PNG or JPEG bytes -> the 3 · 32 · 32 bytes of the image: channel by channel, row by row."""
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
             if image.size != (32, 32) or image.mode != "RGB":
@@ -245,11 +267,19 @@ def _decode(content, what):
                 raise CourseError(
                     f"{what} is {width}×{height} {image.mode}: CIFAR-10's images are 32×32 RGB."
                 )
-            return np.asarray(image).transpose(2, 0, 1)
+            return np.asarray(image).transpose(2, 0, 1).tobytes()
     except CourseError:
         raise
     except Exception:  # damaged files make Pillow raise nearly anything
         raise CourseError(f"{what} cannot be read as PNG or JPEG: replace or remove it.") from None
+
+
+def _as_images(content):
+    """A bytearray of images, one after the other -> uint8 [N, 3, 32, 32] in the same memory.
+
+    A bytearray grows in place where a list of images would have to be copied into one array.
+    """
+    return np.ndarray((len(content) // (3 * 32 * 32), 3, 32, 32), np.uint8, content)
 
 
 def _archive_files(archive):
@@ -345,17 +375,18 @@ def _class_of(name):
 
 def _read_classes(files, place):
     classes = SPECS["cifar10"].classes
-    found = {"train": ([], []), "test": ([], [])}
+    found = {"train": (bytearray(), []), "test": (bytearray(), [])}
     for name, content in files:
         part, label = _class_of(name)
         if label not in classes:
             raise CourseError(f"{place} has a class folder {label!r}: known are {', '.join(classes)}.")
-        found[part][0].append(_decode(content, f"{name} in {place}"))
-        found[part][1].append(classes.index(label))
+        pixels, labels = found[part]
+        pixels += _decode(content, f"{name} in {place}")
+        labels.append(classes.index(label))
     for part, (_, labels) in found.items():
         for index in sorted(set(range(len(classes))) - set(labels)):
             raise CourseError(f"{place} has no images in {part}/{classes[index]}: add that class folder.")
-    return [(np.array(pixels), labels) for pixels, labels in found.values()]
+    return [(_as_images(pixels), labels) for pixels, labels in found.values()]
 
 
 def _content(path, largest):
@@ -365,17 +396,17 @@ def _content(path, largest):
     return path.read_bytes()
 
 
-def _read_idx(raw, name, checksums):
+def _read_idx(raw, name):
     plain, packed = raw / name, raw / f"{name}.gz"
     if packed.exists():
-        if md5(packed) != checksums[packed.name]:
+        if md5(packed) != MNIST_FILES[packed.name]:
             raise CourseError(f"{packed} is damaged (its checksum differs): delete it, then run again.")
         content = gzip.decompress(packed.read_bytes())
     else:
         content = _content(plain, LARGEST_IN_ALL)
     dimensions = 3 if "images" in name else 1
-    head, body = content[: 4 + 4 * dimensions], content[4 + 4 * dimensions :]
+    head = content[: 4 + 4 * dimensions]
     shape = [int.from_bytes(head[i : i + 4]) for i in range(4, len(head), 4)]
-    if head[:4] != bytes([0, 0, 8, dimensions]) or not 0 < math.prod(shape) == len(body):
+    if head[:4] != bytes([0, 0, 8, dimensions]) or not 0 < math.prod(shape) == len(content) - len(head):
         raise CourseError(f"{plain} is damaged: delete it, then run again.")
-    return np.frombuffer(body, np.uint8).reshape(shape)
+    return np.frombuffer(content, np.uint8, offset=len(head)).reshape(shape)

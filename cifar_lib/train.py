@@ -58,6 +58,7 @@ class Trained:
     device: str = ""
 
 
+@devices.memory_given_back()
 def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=False, compiled=False):
     """Train a recipe's network on 90 % of the training images, watching the other 10 %.
 
@@ -88,8 +89,6 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
     if not 0 <= seed < 2**32:
         raise CourseError(f"A seed is a whole number from 0 to {2**32 - 1}, not {seed}.")
     device = devices.pick(device)
-    if device.type == "cpu":
-        devices.keep_memory()
     parts = split(dataset.train) if recipe.holdout else (dataset.train, dataset.train[:0])
     training, validation = (part.to(device) for part in parts)
     if recipe.holdout and not len(validation):
@@ -130,6 +129,8 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
     hidden = not (progress and first)
     threads = Threads(device, shown=not hidden)
     bar = tqdm(epochs, initial=len(state.history), total=recipe.epochs, disable=hidden, unit="epoch")
+    if device.type == "cpu":
+        devices.keep_memory()
     for epoch in bar:
         start = time.perf_counter()
         torch.manual_seed(seed * 1_000_003 + epoch + 10_007 * distributed.rank())  # dropout draws from it

@@ -14,7 +14,6 @@ import pyarrow
 import pyarrow.parquet
 import torch
 from PIL import Image
-from torchvision import datasets as torchvision_datasets
 
 from cifar_lib import data, sources
 
@@ -80,7 +79,7 @@ def write_batches(folder, parts, monkeypatch):
     """torchvision's `cifar-10-batches-py/`, its checksums listed as if they were the real ones."""
     place = folder / "cifar-10-batches-py"
     place.mkdir(parents=True)
-    listed = {"train": [], "test": []}
+    listed = {"train": {}, "test": {}}
     for part, (pixels, labels) in parts.items():
         pieces = np.array_split(np.arange(len(labels)), 2 if part == "train" else 1)
         for number, members in enumerate(pieces, 1):
@@ -88,9 +87,8 @@ def write_batches(folder, parts, monkeypatch):
             rows = pixels[members].reshape(len(members), -1)
             content = pickle.dumps({"data": rows, "labels": [labels[i] for i in members]})
             (place / name).write_bytes(content)
-            listed[part].append([name, hashlib.md5(content).hexdigest()])
-    monkeypatch.setattr(torchvision_datasets.CIFAR10, "train_list", listed["train"])
-    monkeypatch.setattr(torchvision_datasets.CIFAR10, "test_list", listed["test"])
+            listed[part][name] = hashlib.md5(content).hexdigest()
+    monkeypatch.setattr(sources, "CIFAR_BATCHES", listed)
     return place
 
 
@@ -142,16 +140,16 @@ def write_mnist(folder, parts, monkeypatch, packed):
     """torchvision's `MNIST/raw/`; returns the paths of the four files."""
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    resources, paths = [], []
+    checksums, paths = {}, []
     for part, (pixels, labels) in parts.items():
         for kind, values in (("images-idx3", pixels[:, 0]), ("labels-idx1", np.array(labels, np.uint8))):
             head = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">i4").tobytes()
             content, name = head + values.tobytes(), f"{part}-{kind}-ubyte"
             squeezed = gzip.compress(content, mtime=0)
-            resources.append((f"{name}.gz", hashlib.md5(squeezed).hexdigest()))
+            checksums[f"{name}.gz"] = hashlib.md5(squeezed).hexdigest()
             paths.append(raw / (f"{name}.gz" if packed else name))
             paths[-1].write_bytes(squeezed if packed else content)
-    monkeypatch.setattr(torchvision_datasets.MNIST, "resources", resources)
+    monkeypatch.setattr(sources, "MNIST_FILES", checksums)
     return paths
 
 

@@ -348,6 +348,18 @@ def test_parquet_of_too_many_rows(folder):
     refused(folder, "far more than CIFAR-10's images")
 
 
+def test_parquet_of_too_many_groups_of_rows(folder, monkeypatch):
+    """Each is read by itself, and an empty one costs its writer next to nothing."""
+    monkeypatch.setattr(sources, "MOST_FILES", 10)
+    table = pyarrow.table({"img": [{"bytes": b""}], "label": [0]})
+    (folder / "cifar10").mkdir()
+    path = folder / "cifar10" / "train-00000-of-00001.parquet"
+    with pyarrow.parquet.ParquetWriter(path, table.schema) as writer:
+        for _ in range(11):
+            writer.write_table(table.slice(0, 0))
+    refused(folder, "far more than CIFAR-10's images")
+
+
 @pytest.mark.long
 def test_parquet_that_says_it_is_huge(folder):
     images = pyarrow.array([bytes(600_000_000)] * 2, pyarrow.binary())

@@ -1,6 +1,8 @@
 """The commands, on quick recipes."""
 
 import json
+import subprocess
+import sys
 
 import fakes
 import pytest
@@ -68,7 +70,7 @@ def test_a_folder_that_cannot_be_is_named(variable, value, tmp_path, monkeypatch
 
 
 def test_train_takes_seed_and_changed_fields(capsys, monkeypatch):
-    import cifar_lib.__main__ as command_line
+    from cifar_lib import train as training
 
     asked = []
 
@@ -76,7 +78,7 @@ def test_train_takes_seed_and_changed_fields(capsys, monkeypatch):
         asked.append((recipe, seed))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line, "train", train)
+    monkeypatch.setattr(training, "train", train)
     changes = ["rate=0.5", "flip=true", "optimizer=sgd", "crop=3", "data=toy/shuffled"]
     main(["train", "paper-quick", "--seed", "7", *(word for change in changes for word in ("--set", change))])
     recipe, seed = asked[0]
@@ -190,3 +192,34 @@ def test_wrong_usage_is_explained_by_the_parser(arguments, capsys):
         main(arguments)
     assert caught.value.code == 2
     assert "usage: python -m cifar_lib" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--help"], 0, "usage: python -m cifar_lib"),
+        (["fly"], 2, "invalid choice: 'fly'"),
+        (["train", "nosuch"], 2, "cifar_lib: There is no recipe 'nosuch'"),
+        (
+            ["train", "paper", "--set", "epoch=1"],
+            2,
+            "A recipe has no 'epoch'; did you mean 'epochs'",
+        ),
+        (["train", "paper", "--set", "epochs=many"], 2, "cifar_lib: epochs is of type int, not 'many'."),
+        (["evaluate", "papr"], 2, "did you mean 'paper'"),
+        (["record", "paper", "papr"], 2, "did you mean 'paper'"),
+        (["record", "paper", "--seeds", "x"], 2, "cifar_lib: Seeds are written 0-4 or 0,2,5, not 'x'."),
+    ],
+)
+def test_words_are_answered_without_the_packages_that_are_slow_to_import(words, code, said):
+    program = (
+        "import sys\n"
+        "sys.modules |= dict.fromkeys(['torch', 'numpy', 'PIL', 'requests'])  # to import them now fails\n"
+        "from cifar_lib.__main__ import main\n"
+        "sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert said in (done.stderr if code else done.stdout) and "Traceback" not in done.stderr

@@ -1,16 +1,20 @@
 """Images come in alike from every layout; splits, batches and augmentation are what they say."""
 
+import hashlib
 import os
 import time
+import tracemalloc
 
 import fakes
 import numpy as np
+import pyarrow.parquet
 import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from torchvision import datasets
 
-from cifar_lib import CourseError, data, toy
+from cifar_lib import CourseError, data, sources, toy
 
 WAYS = {
     "parquet": lambda folder, parts, patch: fakes.write_parquet(folder, parts),
@@ -85,6 +89,53 @@ def test_mnist_loads_raw_or_packed(packed, folder, monkeypatch):
     assert data.fingerprint(loaded.test) == data.fingerprint(fakes.as_images(parts["t10k"]))
 
 
+def test_images_of_parquet_files_with_several_groups_of_rows(folder, monkeypatch):
+    parts = fakes.cifar()
+    paths = fakes.write_parquet(folder, parts)
+    for path in paths:
+        table = pyarrow.parquet.read_table(path)
+        pyarrow.parquet.write_table(table, path, row_group_size=3)
+    found = sources.find("cifar10", folder)
+    for part, (pixels, labels) in zip(("train", "test"), found, strict=False):
+        assert torch.equal(pixels, torch.from_numpy(parts[part][0]))
+        assert labels.tolist() == parts[part][1]
+
+
+@pytest.mark.parametrize("way", ["parquet", "batches", "classes"])
+def test_images_are_read_into_one_array_and_not_copied(way, folder, monkeypatch):
+    images = 1_500
+    WAYS[way](folder, fakes.cifar(images, 10), monkeypatch)
+    sources.find("cifar10", folder)  # once, for what is imported or compiled at the first call
+    tracemalloc.start()
+    found = sources.find("cifar10", folder)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    size = found[0][0].numel() + found[1][0].numel()
+    assert size == (images + 10) * 3 * 32 * 32
+    assert size < peak < (3 if way == "batches" else 1.6) * size  # a batch is held as bytes and unpickled
+
+
+def test_the_order_and_the_fingerprint_are_those_of_the_digests():
+    images = fakes.as_images(fakes.images(30))
+    images = images[torch.arange(60) % 30]  # each twice
+    digests = [
+        hashlib.sha256(bytes([label]) + pixels.numpy().tobytes()).digest()
+        for pixels, label in zip(images.pixels, images.labels.tolist(), strict=True)
+    ]
+    expected = images[torch.tensor(sorted(range(60), key=digests.__getitem__))]
+    fingerprint = data.fingerprint(images)
+    assert data._put_in_content_order(images) == fingerprint
+    assert fingerprint == hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+    assert same(images, expected)
+
+
+def test_names_and_checksums_are_those_of_torchvision():
+    listed = {"train": datasets.CIFAR10.train_list, "test": datasets.CIFAR10.test_list}
+    assert {part: dict(names) for part, names in listed.items()} == sources.CIFAR_BATCHES
+    assert dict(datasets.MNIST.resources) == sources.MNIST_FILES
+    assert (datasets.CIFAR10.filename, datasets.CIFAR10.tgz_md5) == (sources.ARCHIVE, sources.ARCHIVE_MD5)
+
+
 def test_the_prepared_file_is_reused_and_opens_fast(folder, monkeypatch):
     parts = fakes.cifar(n_train=5_000)
     fakes.expect(monkeypatch, "cifar10", parts)
@@ -149,6 +200,16 @@ def test_the_prepared_file_lies_beside_the_originals_or_in_the_users_cache(tmp_p
     assert data.prepared_file("cifar10") == before == tmp_path / "not/yet/prepared-cifar10.safetensors"
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert tmp_path / "xdg" in data.prepared_file("cifar10").parents
+
+
+def test_labels_that_stay_do_not_keep_the_prepared_file_in_memory(folder, monkeypatch):
+    parts = fakes.cifar()
+    fakes.expect(monkeypatch, "cifar10", parts)
+    fakes.write_parquet(folder, parts)
+    data.load("cifar10")
+    again = data.load("cifar10")
+    for images in (again.train, again.test):
+        assert images.labels.untyped_storage().nbytes() == 8 * len(images)
 
 
 def test_a_variant_has_its_own_name_and_fingerprint(toy_images):

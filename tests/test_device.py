@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from cifar_lib import device  # noqa: F401
@@ -28,3 +29,24 @@ def test_float32_is_float32_on_a_gpu_too():
     assert torch.backends.cudnn.deterministic
     with torch.backends.cudnn.flags(enabled=False):
         pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone is told to keep memory")
+def test_memory_is_kept_for_a_while_and_then_given_back():
+    program = (
+        "import torch\n"
+        "from cifar_lib import device\n"
+        "def resident():\n"
+        "    return int(open('/proc/self/statm').read().split()[1]) * 4096 / 2**20\n"
+        "def fill_and_free():\n"
+        "    many = [torch.ones(2**20) for _ in range(50)]  # 4 MB each\n"
+        "before = resident()\n"
+        "with device.memory_given_back():\n"
+        "    device.keep_memory()\n"
+        "    fill_and_free()\n"
+        "    print(resident() - before)\n"
+        "print(resident() - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    kept, left = (float(line) for line in done.stdout.split())
+    assert kept > 150 and left < 50

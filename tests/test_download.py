@@ -503,12 +503,11 @@ def test_load_downloads_what_is_missing_and_keeps_it(server, folder, monkeypatch
 
 
 def serve_mnist(server, folder, parts, monkeypatch, behaviour):
-    from torchvision.datasets import MNIST
-
     paths = fakes.write_mnist(folder, parts, monkeypatch, packed=True)
     for path in paths:
         server.files[path.name] = path.read_bytes()
         path.unlink()
     monkeypatch.setitem(download.MIRRORS, "mnist", [f"http://127.0.0.1:{server.server_port}/{behaviour}"])
-    monkeypatch.setitem(download.FILES, "mnist", [(f"MNIST/raw/{n}", md5) for n, md5 in MNIST.resources])
+    listed = sources.MNIST_FILES.items()
+    monkeypatch.setitem(download.FILES, "mnist", [(f"MNIST/raw/{n}", md5) for n, md5 in listed])
     return paths

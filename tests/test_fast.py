@@ -47,6 +47,17 @@ def test_prepare_whitens_the_patches(toy_images):
     assert not network.whiten.weight.requires_grad
 
 
+def test_prepare_takes_the_images_in_parts_as_if_at_once():
+    images = torch.randn(1_201, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    images[:600] *= 3
+    network = fast.FastCNN(widths=(8, 16, 16))
+    network.prepare(images)
+    patches = F.unfold(images, 2).transpose(1, 2).flatten(0, 1).double()
+    variance, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
+    filters = (directions / (variance + 5e-4).sqrt()).T.float()
+    assert torch.allclose(network.whiten.weight[:12].flatten(1), filters, atol=1e-5)
+
+
 def test_without_whitening_the_first_layer_is_left_to_training(toy_images):
     network = fast.FastCNN(whiten=False)
     before = network.whiten.weight.detach().clone()

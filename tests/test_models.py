@@ -201,6 +201,18 @@ def test_flops_agree_with_a_hand_count():
     assert models.flops(SkipCNN(width=w)) == 2 * products
 
 
+@pytest.mark.parametrize(
+    "recipe", {(r.model, str(r.options)): r for r in recipes.RECIPES.values()}.values(), ids=lambda r: r.name
+)
+def test_flops_agree_with_torchs_counter(recipe):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model = models.build(recipe, (3, 32, 32)).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.zeros(1, 3, 32, 32))
+    assert models.flops(model) == counter.get_total_flops()
+
+
 def test_flops_leave_the_network_as_it_was():
     model = SkipCNN(width=4)
     before = {name: value.clone() for name, value in model.state_dict().items()}

@@ -14,12 +14,12 @@ import fakes
 import numpy as np
 import pytest
 import torch
-from torchvision import datasets
 
 import cifar_lib
 from cifar_lib import CourseError, data, recipes, runs, sources, train
 
 ROOT = Path(cifar_lib.__file__).parent.parent
+BATCHES = [name for names in sources.CIFAR_BATCHES.values() for name in names]
 
 
 class Harm:
@@ -84,7 +84,7 @@ def refused(function, *arguments, **options):
 def test_a_batch_is_not_unpickled_before_its_checksum_matched(kind, batch, marker, folder):
     place = folder / "cifar-10-batches-py"
     place.mkdir()
-    for name, _ in datasets.CIFAR10.train_list + datasets.CIFAR10.test_list:
+    for name in BATCHES:
         (place / name).write_bytes(kind(marker))
     assert "is damaged (its checksum differs)" in refused(data.load, "cifar10")
     assert not data.prepared_file("cifar10").exists()
@@ -99,7 +99,7 @@ def test_a_wrong_batch_after_right_ones_is_not_unpickled(batch, marker, folder, 
 
 def archive_of(path, content):
     with tarfile.open(path, "w:gz") as bundle:
-        for name, _ in datasets.CIFAR10.train_list + datasets.CIFAR10.test_list:
+        for name in BATCHES:
             fakes.add_to_tar(bundle, f"cifar-10-batches-py/{name}", content)
 
 

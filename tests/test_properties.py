@@ -24,7 +24,6 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from torchvision import datasets
 
 from cifar_lib import CourseError, data, models, recipes, runs, sources
 from cifar_lib import __main__ as command_line
@@ -174,15 +173,12 @@ def at_hand(kind, patch):
     files = dict(layout(kind))
     digest = {path.name: hashlib.md5(content).hexdigest() for path, content in files.items()}
     if kind == "batches":
-        patch.setattr(datasets.CIFAR10, "train_list", [(n, d) for n, d in digest.items() if "data" in n])
-        patch.setattr(datasets.CIFAR10, "test_list", [(n, d) for n, d in digest.items() if "test" in n])
+        listed = {"train": "data", "test": "test"}
+        listed = {part: {n: d for n, d in digest.items() if word in n} for part, word in listed.items()}
+        patch.setattr(sources, "CIFAR_BATCHES", listed)
     if kind.startswith("ubyte"):
         names = [f"{name.removesuffix('.gz')}.gz" for name in digest]
-        patch.setattr(
-            datasets.MNIST,
-            "resources",
-            [(name, digest.get(name, "0")) for name in sorted(names, key=lambda n: n[0] != "t")],
-        )
+        patch.setattr(sources, "MNIST_FILES", {name: digest.get(name, "0") for name in names})
     return files
 
 
@@ -384,7 +380,7 @@ def test_the_command_line_changes_a_recipe_or_says_a_sentence(name, texts):
         raise CourseError("No images here.")
 
     with (
-        mock.patch.object(command_line.data, "load", load),
+        mock.patch.object(data, "load", load),
         contextlib.redirect_stderr(error),
         contextlib.redirect_stdout(io.StringIO()),
     ):
