@@ -2,29 +2,28 @@
 
 Each training is a process of its own that loads its images, waits until all are ready, trains for a
 number of rounds, and tells the median time of one. The times of the last two columns are multiples of
-the time alone: half of two cores would be 2. With --as-before the threads wait as they do where nothing
-sets how (`GOMP_SPINCOUNT` as libgomp has it), which is what the library's own setting is compared with.
+the time alone: half of two cores would be 2. With --fixed the number of threads is not adapted to what
+other programs leave (`cifar_lib.threads`), which is what the library's way is compared with.
 
 python benchmarks/company.py fast72 study --rounds 5
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
 import time
 
 BUSY = "while True: pass"
-LIBGOMP_SPIN = "300000"  # what libgomp does by itself
 
 
-def worker(name, images, rounds, dataset):
+def worker(name, images, rounds, dataset, fixed):
     """Train in rounds; print "ready", wait for a line, then print the seconds of the median round."""
     import torch
 
     from cifar_lib import data, kernels, models, recipes, train
     from cifar_lib import device as devices
+    from cifar_lib.threads import Threads
 
     devices.keep_memory()
     recipe = recipes.get(name)
@@ -35,23 +34,24 @@ def worker(name, images, rounds, dataset):
         model.prepare(data.normalize(training.pixels[: train.PREPARE_IMAGES]))
     model = kernels.quicken(model.to(memory_format=torch.channels_last))
     optimizer = train.make_optimizer(recipe, model)
-    train.train_epoch(recipe, model, optimizer, training, 0, 1)
+    look = None if fixed else Threads(torch.device("cpu"))
+    train.train_epoch(recipe, model, optimizer, training, 0, 1, look)
     print("ready", flush=True)
     sys.stdin.readline()
     seconds = []
     for _ in range(rounds):
         start = time.perf_counter()
-        train.train_epoch(recipe, model, optimizer, training, 0, 1)
+        train.train_epoch(recipe, model, optimizer, training, 0, 1, look)
         seconds.append(time.perf_counter() - start)
     print(statistics.median(seconds), flush=True)
 
 
-def trainings(count, arguments, name, spin):
+def trainings(count, arguments, name, fixed):
     """The seconds of a round in each of several trainings that run at the same time."""
-    environment = os.environ | ({"GOMP_SPINCOUNT": spin} if spin else {})
     command = [sys.executable, __file__, "--worker", name, "--data", arguments.data]
     command += ["--images", str(arguments.images), "--rounds", str(arguments.rounds)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    command += ["--fixed"] * fixed
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     started = [subprocess.Popen(command, **pipes) for _ in range(count)]
     for process in started:
         process.stdout.readline()
@@ -61,16 +61,16 @@ def trainings(count, arguments, name, spin):
     return [float(process.communicate()[0]) for process in started]
 
 
-def row(arguments, name, spin=None):
-    (alone,) = trainings(1, arguments, name, spin)
+def row(arguments, name, fixed=False):
+    (alone,) = trainings(1, arguments, name, fixed)
     busy = subprocess.Popen([sys.executable, "-c", BUSY])
     try:
-        (beside,) = trainings(1, arguments, name, spin)
+        (beside,) = trainings(1, arguments, name, fixed)
     finally:
         busy.kill()
         busy.wait()
-    pair = max(trainings(2, arguments, name, spin))
-    how = "as before" if spin else "cifar_lib"
+    pair = max(trainings(2, arguments, name, fixed))
+    how = "fixed" if fixed else "adapted"
     return f"{name:14} {how:10} {alone:7.2f} {beside / alone:12.2f} {pair / alone:12.2f}"
 
 
@@ -82,11 +82,11 @@ def main():
     parser.add_argument("--data", default="cifar10", help="cifar10, or toy where there are no images")
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--as-before", action="store_true", help="measure libgomp's own setting too")
+    parser.add_argument("--fixed", action="store_true", help="measure a fixed number of threads too")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        worker(arguments.worker, arguments.images, arguments.rounds, arguments.data)
+        worker(arguments.worker, arguments.images, arguments.rounds, arguments.data, arguments.fixed)
         return
 
     from cifar_lib import device as devices
@@ -95,8 +95,8 @@ def main():
     print("recipe         threads    alone s  busy beside  two trainings, the slower")
     for name in arguments.recipes:
         print(row(arguments, name), flush=True)
-        if arguments.as_before:
-            print(row(arguments, name, LIBGOMP_SPIN), flush=True)
+        if arguments.fixed:
+            print(row(arguments, name, fixed=True), flush=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from cifar_lib import data, evaluate, models, recipes, train
+from cifar_lib import data, evaluate, kernels, models, recipes, train
 from cifar_lib import device as devices
 
 MEMORY = """
@@ -74,7 +74,7 @@ def course_loop(recipe, images, seed, device):
     images = images.to(device)
     torch.manual_seed(seed)
     model = models.build(recipe, tuple(images.pixels.shape[1:]))
-    model = model.to(device=device, memory_format=torch.channels_last)
+    model = kernels.quicken(model.to(device=device, memory_format=torch.channels_last))
     optimizer = train.make_optimizer(recipe, model)
     start = time.perf_counter()
     for epoch in range(1, recipe.epochs + 1):

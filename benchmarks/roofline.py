@@ -1,12 +1,12 @@
 """How near a recipe's training comes to what this machine can do at most.
 
-The FLOPs of a training step are counted (forward, backward, optimizer; a multiply-add is two). The
-machine's matrix rate and memory bandwidth are measured in the precision of a training step. FLOPs by
-rate is the floor of the time: what these products take at the speed of one large product. A convolution
-may be a few per cent quicker than that (measured on an AMD EPYC), and Winograd's compute fewer, so ratios
-above 100 % are possible; the FLOPs that are really computed are shown too. Everything else a step does,
-batch norm, activations, pooling, moves memory: its bytes by the bandwidth are shown beside, as if nothing
-stayed in a cache.
+A step is taken once while every operation is counted: its FLOPs (a multiply-add is two) and the bytes of
+the tensors that go in and come out. The machine's matrix rate and memory bandwidth are measured in the
+precision of a training step. An operation takes at least the longer of its FLOPs at that rate and its
+bytes at that bandwidth; the sum over all operations, forward, backward and optimizer, is the floor. A cache
+may beat the bandwidth, a convolution the rate of one large product, and Winograd's computes fewer FLOPs
+than are counted, so ratios above 100 % are possible. Layers are counted as PyTorch runs them: one that
+fused several would move fewer bytes.
 
 python benchmarks/roofline.py fast94 --steps 3
 """
@@ -14,14 +14,13 @@ python benchmarks/roofline.py fast94 --steps 3
 import argparse
 import statistics
 import time
-from unittest.mock import patch
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode, flop_registry
+from torch.utils.flop_counter import flop_registry
 
-from cifar_lib import data, fast, models, products, recipes, train
+from cifar_lib import data, kernels, models, recipes, train
 from cifar_lib import device as devices
 
 MATRIX = 4096
@@ -54,18 +53,23 @@ def bandwidth(device):
     return 2 * one.nbytes / seconds(lambda: other.copy_(one), device)
 
 
-class MemoryTraffic(TorchDispatchMode):
-    """Adds up the bytes that go in and out of every operation that is not a product of matrices."""
+class Counted(TorchDispatchMode):
+    """Adds up FLOPs, bytes, and the floor of the seconds, operation by operation."""
 
-    def __init__(self):
+    def __init__(self, rate, speed):
         super().__init__()
-        self.bytes = 0
+        self.rate, self.speed = rate, speed
+        self.flops = self.bytes = self.floor = 0.0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
-        if function._overloadpacket not in flop_registry and not function.is_view:
+        if not function.is_view:
+            count = flop_registry.get(function._overloadpacket)
+            flops = count(*args, **(kwargs or {}), out_val=result) if count else 0
             tensors = [leaf for leaf in tree_leaves((args, result)) if isinstance(leaf, torch.Tensor)]
-            self.bytes += sum(tensor.nbytes for tensor in tensors)
+            moved = sum(tensor.nbytes for tensor in tensors)
+            self.flops, self.bytes = self.flops + flops, self.bytes + moved
+            self.floor += max(flops / self.rate, moved / self.speed)
         return result
 
 
@@ -78,22 +82,23 @@ class Step:
         model = models.build(recipe, tuple(images.pixels.shape[1:]))
         if hasattr(model, "prepare"):
             model.prepare(data.normalize(images.pixels[: train.PREPARE_IMAGES].cpu()))
-        self.model = model.to(device=images.pixels.device, memory_format=torch.channels_last)
+        model = model.to(device=images.pixels.device, memory_format=torch.channels_last)
+        self.model = kernels.quicken(model)
         self.optimizer = train.make_optimizer(recipe, self.model)
 
     def __call__(self):
         train.train_epoch(self.recipe, self.model, self.optimizer, self.images, 0, 1)
 
     def usual(self):
-        """The same with usual convolutions alone."""
-        with patch.object(fast, "WINOGRAD_SIDE", 0), patch.object(products, "LARGEST_SIDE", 0):
+        """The same with PyTorch's own convolutions alone."""
+        with kernels.only("usual"):
             self()
 
-    def counted(self, step):
-        """(FLOPs, other bytes) for one image, of one way to take the step."""
-        with FlopCounterMode(display=False) as counter, MemoryTraffic() as memory:
-            step()
-        return counter.get_total_flops() / len(self.images), memory.bytes / len(self.images)
+    def counted(self, rate, speed):
+        """FLOPs, bytes and the floor of the seconds for one image; FLOPs are those of usual convolutions."""
+        with Counted(rate, speed) as count:
+            self.usual()
+        return (each / len(self.images) for each in (count.flops, count.bytes, count.floor))
 
 
 def main():
@@ -115,26 +120,27 @@ def main():
     print(devices.describe(device))
     print(f"matrix rate {rate / 1e9:,.0f} GFLOP/s, memory {speed / 1e9:.1f} GB/s")
     print(f"\n{recipe.name}, batch {recipe.batch_size}: milliseconds an image")
-    print("images  epochs  MFLOP  computed  floor  other memory  usual  reached  floor / reached")
-    floor_sum = usual_sum = reached_sum = 0.0
+    print("images  epochs  MFLOP  kB moved  arithmetic  traffic  floor  usual  reached  floor / reached")
+    floors = usuals = reacheds = arithmetics = 0.0
     sides = [recipe.side_at(epoch) or images.pixels.shape[-1] for epoch in range(recipe.epochs)]
     for side in sorted(set(sides)):
         step = Step(recipe.but(sides=[[0, side]]), images, arguments.steps)
-        flops, moved = step.counted(step.usual)
-        computed, _ = step.counted(step)
+        step()  # its convolutions are chosen
+        flops, moved, floor = step.counted(rate, speed)
         usual, reached = (seconds(way, device, repeat=3) / len(step.images) for way in (step.usual, step))
-        floor, epochs = flops / rate, sides.count(side)
-        floor_sum, reached_sum = floor_sum + epochs * floor, reached_sum + epochs * reached
-        usual_sum += epochs * usual
+        epochs = sides.count(side)
+        floors, usuals = floors + epochs * floor, usuals + epochs * usual
+        reacheds, arithmetics = reacheds + epochs * reached, arithmetics + epochs * flops / rate
+        shown = [1e3 * each for each in (flops / rate, moved / speed, floor, usual, reached)]
         print(
-            f"{side:3}×{side:<3} {epochs:6} {flops / 1e6:6.0f} {computed / 1e6:9.0f} {1e3 * floor:6.3f} "
-            f"{1e3 * moved / speed:13.3f} {1e3 * usual:6.3f} {1e3 * reached:8.3f} {floor / reached:16.0%}"
+            f"{side:3}×{side:<3} {epochs:6} {flops / 1e6:6.0f} {moved / 1e3:9,.0f} {shown[0]:11.3f} "
+            f"{shown[1]:8.3f} {shown[2]:6.3f} {shown[3]:6.3f} {shown[4]:8.3f} {floor / reached:16.0%}"
         )
-    total, floor, usual = (len(images) * each for each in (reached_sum, floor_sum, usual_sum))
+    total, floor = len(images) * reacheds, len(images) * floors
     print(
-        f"\nthe whole recipe on {len(images):,} images: floor {floor:,.0f} s, at this pace {total:,.0f} s, "
-        f"{floor / total:.0%} of the measured matrix rate; {usual / total:.2f} times as fast as with "
-        f"usual convolutions"
+        f"\nthe whole recipe on {len(images):,} images: floor {floor:,.0f} s, at this pace {total:,.0f} s: "
+        f"the floor is {floor / total:.0%} of it, arithmetic alone {arithmetics / reacheds:.0%}; "
+        f"{usuals / reacheds:.2f} times as fast as with usual convolutions"
     )
 
 
