@@ -78,24 +78,25 @@ def describe(device):
 
 
 def keep_memory():
-    """Let glibc keep memory that is freed from now on, for the whole process.
+    """Let glibc keep freed memory, for the whole process.
 
     By default it gives each large tensor back to the system, which costs page faults at every step.
     """
     libc = _glibc()
     if libc:
-        libc.malloc_trim(0)
         libc.mallopt(M_MMAP_MAX, 0)
         libc.mallopt(M_TRIM_THRESHOLD, -1)  # never
 
 
 @contextmanager
 def memory_given_back():
-    """Decorates a function that calls `keep_memory`: at its end all freed memory goes back to the system."""
+    """Decorates what calls `keep_memory`: before it and after it, freed memory goes back to the system."""
+    libc = _glibc()
+    if libc:
+        libc.malloc_trim(0)
     try:
         yield
     finally:
-        libc = _glibc()
         if libc:
             libc.mallopt(M_MMAP_MAX, 65_536)  # these are what glibc itself begins with or comes to
             libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)

@@ -422,7 +422,8 @@ def _matching_record(recipe, dataset, seed):
 
 def _as_run(recipe, dataset, seed, trained):
     shape = tuple(dataset.train.pixels.shape[1:])
-    training, validation = data.split(dataset.train)
+    # The other part of the split, a copy of nine tenths of the images, must not stay for the evaluation.
+    validation = data.split(dataset.train)[1] if recipe.holdout else dataset.train[:0]
     held = {"val": validation} if recipe.holdout else {}
     return Run(
         recipe=recipe,
@@ -435,8 +436,8 @@ def _as_run(recipe, dataset, seed, trained):
         data={
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,
-            "n_train": len(training if recipe.holdout else dataset.train),
-            "n_val": len(validation) if recipe.holdout else 0,
+            "n_train": len(dataset.train) - len(validation),
+            "n_val": len(validation),
             "n_test": len(dataset.test),
         },
         seed=seed,
