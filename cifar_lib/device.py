@@ -66,6 +66,13 @@ def autocast(device, dtype):
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 
 
+def product_dtype(x):
+    """The dtype in which a product with `x` is taken here: that of `autocast` within it, else its own."""
+    kind = x.device.type
+    rounds = kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind)
+    return torch.get_autocast_dtype(kind) if rounds else x.dtype
+
+
 def describe(device):
     """The device in words for a record, as '2 × CPU (its name), 1 thread, bfloat16' of two processes."""
     precision = str(training_dtype(device)).removeprefix("torch.")

@@ -56,8 +56,7 @@ class FastCNN(nn.Module):
     def forward(self, x):
         with devices.autocast(x.device, torch.float32):  # in bfloat16 the faint directions drown in rounding
             x = self.whiten(x)
-        if torch.is_autocast_enabled(x.device.type):  # what follows is rounded in any case
-            x = x.to(torch.get_autocast_dtype(x.device.type))
+        x = x.to(devices.product_dtype(x))  # what follows is rounded in any case
         x = self.stages(F.silu(x))
         return self.linear(x.amax((2, 3))) / self.linear.in_features**0.5
 

@@ -183,7 +183,7 @@ def mosaic_gradient(x, weight):
     Measured as there: 2,000 images of 256 channels and 7×7 pixels take 190 ms, with pictures throughout
     209, without any 241.
     """
-    dtype = _dtype(x)
+    dtype = devices.product_dtype(x)
     return _MosaicGradient.apply(x.to(dtype), weight.to(dtype))
 
 
@@ -236,7 +236,9 @@ def _quickest(x, weight):
     ways = _possible(x)
     if len(ways) == 1 or torch.compiler.is_compiling():
         return "usual"
-    name = f"{list(x.shape)} {len(weight)} {_dtype(x)} {torch.get_num_threads()}".replace("torch.", "")
+    name = f"{list(x.shape)} {len(weight)} {devices.product_dtype(x)} {torch.get_num_threads()}".replace(
+        "torch.", ""
+    )
     if not _times:
         _times.update(_read())
     if name not in _times:
@@ -247,15 +249,11 @@ def _quickest(x, weight):
     return best if times[best] < GAIN * times["usual"] else "usual"
 
 
-def _dtype(x):
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-
-
 def _possible(x):
     ways = ["usual"]
     if math.prod(_grid(x)) > 1:
         ways += ["mosaic", "mosaic gradient"]
-    if _dtype(x) == torch.float32 and max(x.shape[2:]) <= WINOGRAD_SIDE:
+    if devices.product_dtype(x) == torch.float32 and max(x.shape[2:]) <= WINOGRAD_SIDE:
         ways.append("winograd")
     return ways
 

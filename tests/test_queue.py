@@ -32,12 +32,12 @@ recipes.QUICK_EPOCHS = 4  # of them two are left when it hangs
 train_epoch, save_checkpoint = train.train_epoch, train.save_checkpoint
 
 
-def logged(recipe, model, optimizer, images, seed, epoch):
+def logged(recipe, model, optimizer, images, seed, epoch, before_step=None):
     with open(log, "a") as file:
         file.write(f"{recipe.name} {seed} {epoch} {os.getpid()}\n")
     while len({line.split()[3] for line in log.read_text().splitlines()}) < 2:
         time.sleep(0.05)
-    return train_epoch(recipe, model, optimizer, images, seed, epoch)
+    return train_epoch(recipe, model, optimizer, images, seed, epoch, before_step)
 
 
 def hanging(path, recipe, dataset, seed, state, optimizer):

@@ -178,11 +178,11 @@ def command(words, fault=None):
         if writes or event in ("os.rename", "os.mkdir", "os.remove"):
             found["changes"].append(f"{event} {arguments[0]}")
 
-    def epoch_with_faults(recipe, model, optimizer, images, seed, epoch):
+    def epoch_with_faults(recipe, model, optimizer, images, seed, epoch, before_step=None):
         found["epochs"].append(epoch)
         if fault and (distributed.rank(), epoch) == fault[1:]:
             FAULTS[fault[0]]()
-        return train_epoch(recipe, model, optimizer, images, seed, epoch)
+        return train_epoch(recipe, model, optimizer, images, seed, epoch, before_step)
 
     sys.addaudithook(watched)
     train.train_epoch = epoch_with_faults
