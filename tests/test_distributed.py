@@ -152,7 +152,11 @@ def test_parts_cover_everything_once(basics):
 
 def test_only_the_first_writes_and_prints(basics):
     first, second = basics.found(0), basics.found(1)
-    assert second["changes"] == [] and first["changes"]
+    # PyTorch's own parts may make folders for themselves elsewhere.
+    made, none = (
+        [change for change in one["changes"] if str(basics.folder) in change] for one in (first, second)
+    )
+    assert made and none == []
     assert first["epochs"][:4] == second["epochs"][:4] == [1, 2, 3, 4]
     assert [path.name for path in (basics.folder / "records").iterdir()] == ["study-quick-seed0.json"]
     assert list((basics.folder / "cache" / "checkpoints").iterdir()) == []
