@@ -1,12 +1,12 @@
 """What makes a training step quick on a CPU: layers whose backward pass keeps to channels-last order, and
 3×3 convolutions in the way that is quickest on the machine at hand.
 
-A gradient often arrives as a slice of a larger tensor, after a concatenation for example, or with channels
-that do not fill the processor's vectors. PyTorch is right then, and slow: batch norm's backward pass takes
-up to 50 times as long (measured on two cores, bfloat16: 128 images of 32×32 with 16 channels 0.8 ms, as a
-slice 13.8 ms; with 8 channels 9.1 ms). `quicken` exchanges such layers for ones that first put the
-gradient in order. `convolve` chooses by a short measurement, made once on each machine and kept in the
-cache folder; `only` is the switch that fixes the choice.
+A gradient often arrives as a slice of a larger tensor, for example after a concatenation, or with a number
+of channels that does not fill the processor's vectors. PyTorch's results are then right, but its batch norm
+takes many times as long in the backward pass (measured on two cores in bfloat16: 128 images of 32×32 with
+16 channels take 0.8 ms, as a slice 13.8 ms; with 8 channels they take 9.1 ms). `quicken` replaces such
+layers by ones that first put the gradient in order. `convolve` chooses by a short measurement, made once on
+each machine and kept in the cache folder; `only` fixes the choice.
 """
 
 import hashlib
@@ -34,19 +34,26 @@ _times = {}  # milliseconds by way, for each shape that was measured
 
 
 def quicken(model):
-    """Exchange a network's batch norms and ReLUs for those of this module, in place; return it.
+    """Replace a network's batch norms and ReLUs by those of this module, in place, and return it.
 
-    Names, weights and results stay. On a GPU nothing is exchanged.
+    Names, weights and results stay the same. On a GPU nothing is replaced, nor are batch norms without
+    weights or without running averages.
     """
-    kinds = {nn.BatchNorm2d: BatchNorm, nn.ReLU: ReLU}
     if next(model.parameters()).device.type == "cpu":
         for layer in model.modules():
-            layer.__class__ = kinds.get(type(layer), type(layer))
+            if type(layer) is nn.ReLU:
+                layer.__class__ = ReLU
+            elif type(layer) is nn.BatchNorm2d and _is_complete(layer):
+                layer.__class__ = BatchNorm
     return model
 
 
+def _is_complete(norm):
+    return all(part is not None for part in (norm.weight, norm.running_mean, norm.momentum))
+
+
 class BatchNorm(nn.BatchNorm2d):
-    """`nn.BatchNorm2d` with a quick backward pass for gradients [N, C, H, W] in whatever order."""
+    """`nn.BatchNorm2d` whose backward pass is quick for gradients [N, C, H, W] in any memory order."""
 
     def forward(self, x):
         if not (self.training and torch.is_grad_enabled()):
@@ -71,10 +78,10 @@ class _BatchNorm(torch.autograd.Function):
     def backward(context, gradient):
         x, weight, mean, scale = context.saved_tensors
         channels = len(weight)
-        lacking = -channels % VECTOR
-        if lacking:
-            x, gradient = (_more_channels(values, lacking) for values in (x, gradient))
-            weight, mean, scale = (F.pad(values, (0, lacking)) for values in (weight, mean, scale))
+        missing = -channels % VECTOR
+        if missing:
+            x, gradient = (_more_channels(values, missing) for values in (x, gradient))
+            weight, mean, scale = (F.pad(values, (0, missing)) for values in (weight, mean, scale))
         of_x, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
             _in_order(gradient), x, weight, None, None, mean, scale, True, context.eps, [True] * 3
         )
@@ -83,7 +90,7 @@ class _BatchNorm(torch.autograd.Function):
 
 
 class ReLU(nn.ReLU):
-    """`nn.ReLU` with a quick backward pass for gradients in whatever order."""
+    """`nn.ReLU` whose backward pass is quick for gradients in any memory order."""
 
     def forward(self, x):
         return _ReLU.apply(x) if torch.is_grad_enabled() else super().forward(x)
@@ -134,14 +141,14 @@ class _TakeEvery(torch.autograd.Function):
 def convolve(x, weight):
     """A 3×3 convolution of stride 1 with a border of zeros: `F.conv2d(x, weight, padding=1)`.
 
-    Taken in the way that is quickest here for such images, which is measured at the first call.
+    Computed in the way that is quickest on this machine, which the first call with such images measures.
 
     Args:
         x: [N, C, H, W], quickest in channels-last order.
         weight: [O, C, 3, 3].
 
     Returns:
-        [N, O, H, W], of the dtype that `F.conv2d` gives; but for rounding, its values.
+        [N, O, H, W], the values of `F.conv2d` up to rounding, in the same dtype.
     """
     return WAYS[_fixed or _quickest(x, weight)](x, weight)
 

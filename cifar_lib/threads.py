@@ -1,9 +1,9 @@
-"""How many threads a training on a CPU uses: as many as the machine has cores free, looked at all the time.
+"""How many threads a training on a CPU uses: as many as other programs leave free cores.
 
-Threads of one step wait for one another without letting go of their core. Where another program needs
-that core too, the one waits for the time slices of the other, again and again: two trainings side by
-side, with a thread a core each, took 28 times as long as one (measured, benchmarks/company.py). With as
-many threads as there are free cores nobody waits.
+The threads of a step wait for one another without releasing their cores. When another program needs one of
+those cores, they lose its time slices again and again: with a thread per core, a training took 3.8 times as
+long beside a second one, and 9.8 times as long beside a busy program (benchmarks/company.txt). With one
+thread per free core it took 1.6 times as long in both cases.
 """
 
 import os
@@ -18,21 +18,28 @@ FIRST_LOOK, NEXT_LOOK = 0.3, 1.0  # seconds
 
 
 class Threads:
-    """Keeps PyTorch's number of threads at the number of cores that other programs leave.
+    """Keeps PyTorch's number of threads at the number of cores that other programs leave free.
 
-    Call it before each step: it looks about once a second. Who sets `OMP_NUM_THREADS` has chosen
-    already, and it does nothing; nor on a GPU.
+    A context that restores the number at its end. Within it, call the object before each step: about once
+    a second it counts the cores in use. It does nothing on a GPU, or where `OMP_NUM_THREADS` is set.
 
     Args:
-        device: what trains.
-        shown: say once, on stderr, that another program uses the processor.
+        device: the `torch.device` that trains.
+        shown: whether to say, once and on stderr, that another program uses the processor.
     """
 
     def __init__(self, device, shown=False):
         self.most = torch.get_num_threads()
         self.adapts = device.type == "cpu" and self.most > 1 and "OMP_NUM_THREADS" not in os.environ
         self.least, self._shown, self._more_were_free = self.most, shown, False
-        self._look(), self._wait(FIRST_LOOK)
+        self._look()
+        self._wait(FIRST_LOOK)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        torch.set_num_threads(self.most)
 
     def __call__(self):
         if not self.adapts or time.perf_counter() < self._next:
@@ -43,12 +50,8 @@ class Threads:
         self._adapt(max(1, min(self.most, int(psutil.cpu_count() - others + 0.5))))
         self._wait(NEXT_LOOK)
 
-    def end(self):
-        """Give PyTorch the number of threads back that it had."""
-        torch.set_num_threads(self.most)
-
     def describe(self, device):
-        """The words for a device with the numbers of threads that were used."""
+        """The description of a device (`device.describe`) with the numbers of threads that were used."""
         if self.least == self.most:
             return device
         return device.replace(f", {self.most} threads", f", {self.least} to {self.most} threads")
@@ -69,10 +72,12 @@ class Threads:
             self.least = free
 
     def _look(self):
-        """Seconds that all programs used the processor, and this one, until now."""
+        """Seconds of the processor used so far by all programs and by this one, and the time now."""
         times = psutil.cpu_times()
         idle = times.idle + getattr(times, "iowait", 0.0)
-        guest = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # in user and nice, too
+        guest = getattr(times, "guest", 0.0) + getattr(
+            times, "guest_nice", 0.0
+        )  # counted in user and nice too
         self._seen = sum(times) - idle - guest, time.process_time(), time.perf_counter()
         return self._seen
 

@@ -127,35 +127,34 @@ def train(recipe, dataset, seed=0, *, device=None, checkpoint=None, progress=Fal
     epochs = range(len(state.history) + 1, recipe.epochs + 1)
     first = distributed.rank() == 0  # it alone writes and shows
     hidden = not (progress and first)
-    threads = Threads(device, shown=not hidden)
     bar = tqdm(epochs, initial=len(state.history), total=recipe.epochs, disable=hidden, unit="epoch")
     if device.type == "cpu":
         devices.keep_memory()
-    for epoch in bar:
-        start = time.perf_counter()
-        torch.manual_seed(seed * 1_000_003 + epoch + 10_007 * distributed.rank())  # dropout draws from it
-        try:
-            train_loss = train_epoch(recipe, stepped, optimizer, training, seed, epoch, threads)
-        except RuntimeError as error:
-            if not compiled or not isinstance(error, torch._dynamo.exc.TorchDynamoException):
-                raise
-            raise CourseError(
-                f"torch.compile does not work here ({type(error).__name__}): leave out --compile."
-            ) from None
-        trained = time.perf_counter()
-        watched = watch(model, validation)
-        seconds = time.perf_counter() - start
-        state.history.append(
-            {"epoch": epoch, "rate": recipe.rate_at(epoch - 1), "train_loss": train_loss}
-            | watched
-            | {"seconds": round(seconds, 3), "training_seconds": round(trained - start, 3)}
-        )
-        state.seconds += seconds
-        shown = f"{watched['val_accuracy']:.1%}" if len(validation) else "not watched"
-        bar.set_postfix(loss=f"{train_loss:.3f}", accuracy=shown)
-        if checkpoint is not None and first:
-            save_checkpoint(checkpoint, recipe, dataset, seed, state, optimizer)
-    threads.end()
+    with Threads(device, shown=not hidden) as threads:
+        for epoch in bar:
+            start = time.perf_counter()
+            torch.manual_seed(seed * 1_000_003 + epoch + 10_007 * distributed.rank())  # dropout draws from it
+            try:
+                train_loss = train_epoch(recipe, stepped, optimizer, training, seed, epoch, threads)
+            except RuntimeError as error:
+                if not compiled or not isinstance(error, torch._dynamo.exc.TorchDynamoException):
+                    raise
+                raise CourseError(
+                    f"torch.compile does not work here ({type(error).__name__}): leave out --compile."
+                ) from None
+            trained = time.perf_counter()
+            watched = watch(model, validation)
+            seconds = time.perf_counter() - start
+            state.history.append(
+                {"epoch": epoch, "rate": recipe.rate_at(epoch - 1), "train_loss": train_loss}
+                | watched
+                | {"seconds": round(seconds, 3), "training_seconds": round(trained - start, 3)}
+            )
+            state.seconds += seconds
+            shown = f"{watched['val_accuracy']:.1%}" if len(validation) else "not watched"
+            bar.set_postfix(loss=f"{train_loss:.3f}", accuracy=shown)
+            if checkpoint is not None and first:
+                save_checkpoint(checkpoint, recipe, dataset, seed, state, optimizer)
     state.device = threads.describe(state.device)
     model.eval()
     return state

@@ -51,6 +51,15 @@ def test_batch_norm_is_pytorchs_for_any_gradient(channels, slice_of, layout):
     assert torch.equal(quick.eval()(x), usual.eval()(x))
 
 
+@pytest.mark.parametrize("changes", [{"affine": False}, {"track_running_stats": False}, {"momentum": None}])
+def test_a_batch_norm_without_weights_or_averages_is_left_alone(changes):
+    usual = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, **changes))
+    quick = kernels.quicken(copy.deepcopy(usual))
+    assert type(quick[1]) is nn.BatchNorm2d
+    x = torch.randn(2, 3, 4, 4)
+    assert torch.equal(quick(x), usual(x))
+
+
 def test_relu_is_pytorchs_for_a_slice_and_for_rows():
     for x in (torch.randn(4, 8, 3, 3), torch.randn(6, 5)):
         gradient = torch.randn(len(x), 2 * x.shape[1], *x.shape[2:])[:, : x.shape[1]]

@@ -75,10 +75,9 @@ def test_on_a_gpu_the_processor_is_not_looked_at(machine):
 
 def test_it_says_once_that_another_program_uses_the_processor_and_only_where_it_may(machine, capsys):
     for shown in (False, True):
-        look = threads.Threads(CPU, shown=shown)
-        for others in (1, 2, 0, 0, 2):
-            step(machine, look, others)
-        look.end()
+        with threads.Threads(CPU, shown=shown) as look:
+            for others in (1, 2, 0, 0, 2):
+                step(machine, look, others)
         said = capsys.readouterr().err.splitlines()
         sentence = "Another program uses the processor: going on with 3 of 4 threads."
         assert said == [sentence] * shown
@@ -87,8 +86,9 @@ def test_it_says_once_that_another_program_uses_the_processor_and_only_where_it_
 def test_the_record_tells_the_numbers_that_were_used_and_they_are_given_back(machine):
     look = threads.Threads(CPU)
     assert look.describe("CPU (its name), 4 threads, float32") == "CPU (its name), 4 threads, float32"
-    step(machine, look, others=2)
-    look.end()
+    with look:
+        step(machine, look, others=2)
+        assert machine.count == 2
     assert machine.count == 4
     assert look.describe("CPU (its name), 4 threads, float32") == "CPU (its name), 2 to 4 threads, float32"
 
@@ -108,3 +108,14 @@ def test_the_processors_seconds_grow_by_what_a_program_uses():
     after = look._look()
     assert total > 0 and after[1] - before[1] > 0.02
     assert after[0] - before[0] >= 0.5 * (after[1] - before[1])  # in steps of hundredths of a second
+
+
+def test_the_number_is_given_back_after_an_error_too(toy_images, tiny, machine):
+    def stopped(*arguments):
+        torch.set_num_threads(1)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train, "train_epoch", stopped)
+        train.train(tiny, toy_images, device="cpu")
+    assert machine.count == 4
