@@ -3,7 +3,7 @@
 Each training is a process of its own that loads its images, waits until all are ready, trains for a
 number of rounds, and tells the median time of one. The times of the last two columns are multiples of
 the time alone: half of two cores would be 2. With --fixed the number of threads is not adapted to what
-other programs leave (`cifar_lib.threads`), which is what the library's way is compared with.
+other programs leave (`cifar_lib.system.threads`), which is what the library's way is compared with.
 
 python benchmarks/company.py fast72 study --rounds 5
 """
@@ -21,11 +21,12 @@ def worker(name, images, rounds, dataset, fixed):
     """Train in rounds; print "ready", wait for a line, then print the seconds of the median round."""
     import torch
 
-    from cifar_lib import data, kernels, models, recipes, train
-    from cifar_lib import device as devices
-    from cifar_lib.threads import Threads
+    from cifar_lib import data, models, recipes, training
+    from cifar_lib.models import kernels
+    from cifar_lib.system import device as devices
+    from cifar_lib.system.threads import Threads
 
-    devices.keep_memory()
+    devices.keep_freed_memory()
     recipe = recipes.get(name)
     training = data.load(dataset).train[:images]
     torch.manual_seed(0)
@@ -33,15 +34,15 @@ def worker(name, images, rounds, dataset, fixed):
     if hasattr(model, "prepare"):
         model.prepare(data.normalize(training.pixels[: train.PREPARE_IMAGES]))
     model = kernels.quicken(model.to(memory_format=torch.channels_last))
-    optimizer = train.make_optimizer(recipe, model)
+    optimizer = training.make_optimizer(recipe, model)
     look = None if fixed else Threads(torch.device("cpu"))
-    train.train_epoch(recipe, model, optimizer, training, 0, 1, look)
+    training.train_epoch(recipe, model, optimizer, training, 0, 1, look)
     print("ready", flush=True)
     sys.stdin.readline()
     seconds = []
     for _ in range(rounds):
         start = time.perf_counter()
-        train.train_epoch(recipe, model, optimizer, training, 0, 1, look)
+        training.train_epoch(recipe, model, optimizer, training, 0, 1, look)
         seconds.append(time.perf_counter() - start)
     print(statistics.median(seconds), flush=True)
 
@@ -89,9 +90,9 @@ def main():
         worker(arguments.worker, arguments.images, arguments.rounds, arguments.data, arguments.fixed)
         return
 
-    from cifar_lib import device as devices
+    from cifar_lib.system import device as devices
 
-    print(f"{devices.describe(devices.pick('cpu'))}; {arguments.images:,} images a round")
+    print(f"{devices.describe(devices.select_device('cpu'))}; {arguments.images:,} images a round")
     print("recipe         threads    alone s  busy beside  two trainings, the slower")
     for name in arguments.recipes:
         print(row(arguments, name), flush=True)

@@ -17,21 +17,22 @@ import tempfile
 import torch
 
 from cifar_lib import data, recipes
-from cifar_lib import device as devices
+from cifar_lib.system import device as devices
 
 ONE_EPOCH = """
 import json, resource, sys
 from dataclasses import replace
 import torch
-from cifar_lib import data, device, recipes, train
+from cifar_lib import data, recipes, training
+from cifar_lib.system import device
 given = json.loads(sys.argv[1])
 torch.set_num_threads(given["threads"])
-on = device.pick(given["device"])
+on = device.select_device(given["device"])
 images = data.load(given["data"])
 part = replace(images, train=images.train[: given["images"]])
 options = {"width": given["width"]}
-recipe = recipes.get("paper").but(epochs=1, batch_size=given["batch"], options=options, holdout=False)
-seconds = train.train(recipe, part, device=on).history[0]["training_seconds"]
+recipe = recipes.get("paper").replace(epochs=1, batch_size=given["batch"], options=options, holdout=False)
+seconds = training.train(recipe, part, device=on).history[0]["training_seconds"]
 process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 peak = torch.cuda.max_memory_allocated(on) if on.type == "cuda" else process
 print(json.dumps([seconds, peak]))
@@ -72,7 +73,7 @@ def main():
     arguments = parser.parse_args()
     available = len(data.load(arguments.data).train)
 
-    print(devices.describe(devices.pick(arguments.device)))
+    print(devices.describe(devices.select_device(arguments.device)))
     usual = {
         "batch": 64,
         "width": recipes.get("paper").options.get("width", 32),

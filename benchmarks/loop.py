@@ -1,9 +1,9 @@
 """How fast cifar_lib trains, against the usual tutorial loop: same network, recipe and images.
 
 (a) is the tutorial's way: a torchvision-style data set of single images, transforms an image, a
-DataLoader with workers, float32. (b) is `cifar_lib.train`: images on the device as uint8, whole
+DataLoader with workers, float32. (b) is `cifar_lib.training`: images on the device as uint8, whole
 batches, the device's training precision. Both start from the same seeds and end with the same
-evaluation, in one process. (a) runs first as everybody has it. Then `device.keep_memory` sets the
+evaluation, in one process. (a) runs first as everybody has it. Then `device.keep_freed_memory` sets the
 allocator for the whole process, and (a), which gains from that too, takes turns with (b).
 
 python benchmarks/loop.py --images 10000 --epochs 2 --rounds 3
@@ -21,14 +21,15 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from cifar_lib import data, evaluate, kernels, models, recipes, train
-from cifar_lib import device as devices
+from cifar_lib import data, evaluate, models, recipes, training
+from cifar_lib.models import kernels
+from cifar_lib.system import device as devices
 
 MEMORY = """
 import resource
-from cifar_lib import data, recipes, train
-recipe = recipes.get("paper").but(epochs=1)
-train.train(recipe, data.load({name!r}))
+from cifar_lib import data, recipes, training
+recipe = recipes.get("paper").replace(epochs=1)
+training.train(recipe, data.load({name!r}))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 print(f"peak memory of training the paper's network, whole process: {{peak:.2f}} GB")
 """
@@ -75,10 +76,10 @@ def course_loop(recipe, images, seed, device):
     torch.manual_seed(seed)
     model = models.build(recipe, tuple(images.pixels.shape[1:]))
     model = kernels.quicken(model.to(device=device, memory_format=torch.channels_last))
-    optimizer = train.make_optimizer(recipe, model)
+    optimizer = training.make_optimizer(recipe, model)
     start = time.perf_counter()
     for epoch in range(1, recipe.epochs + 1):
-        train.train_epoch(recipe, model, optimizer, images, seed, epoch)
+        training.train_epoch(recipe, model, optimizer, images, seed, epoch)
     return model, _seconds_since(start, device)
 
 
@@ -93,10 +94,10 @@ def main():
     parser.add_argument("--device")
     arguments = parser.parse_args()
 
-    device = devices.pick(arguments.device)
+    device = devices.select_device(arguments.device)
     training, validation = data.split(data.load(arguments.data).train)
     training = training[: arguments.images]
-    recipe = recipes.get("paper").but(
+    recipe = recipes.get("paper").replace(
         epochs=arguments.epochs, rate=0.001, weight_decay=0.0, schedule="constant"
     )
     seen = len(training) // recipe.batch_size * recipe.batch_size * recipe.epochs
@@ -106,16 +107,16 @@ def main():
 
     def turn(name, loop, seed):
         model, seconds = loop(recipe, training, seed, device)
-        accuracy = evaluate.accuracy(evaluate.logits(model, validation.pixels), validation.labels)
+        accuracy = evaluate.accuracy(evaluate.predict(model, validation.pixels), validation.labels)
         results[name].append((seen / seconds, accuracy))
         print(f"  seed {seed}  {name:15}  {seen / seconds:7,.0f} images/s  {accuracy:.1%}", flush=True)
 
-    tutorial_loop(recipe.but(epochs=1), training[:640], 0, device)
+    tutorial_loop(recipe.replace(epochs=1), training[:640], 0, device)
     for seed in range(arguments.rounds):
         turn("tutorial", tutorial_loop, seed)
     if device.type == "cpu":
-        devices.keep_memory()
-    course_loop(recipe.but(epochs=1), training[:640], 0, device)
+        devices.keep_freed_memory()
+    course_loop(recipe.replace(epochs=1), training[:640], 0, device)
     for seed in range(arguments.rounds):
         turn("tutorial, tuned", tutorial_loop, seed)
         turn("cifar_lib", course_loop, seed)

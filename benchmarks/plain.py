@@ -16,8 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cifar_lib import data, kernels, models, recipes, train
-from cifar_lib import device as devices
+from cifar_lib import data, models, recipes, training
+from cifar_lib.models import kernels
+from cifar_lib.system import device as devices
 
 BATCH, RATE, MOMENTUM, SMOOTHING, SHIFT = 2000, 0.24, 0.6, 0.2, 2
 
@@ -127,14 +128,14 @@ class Library:
     """`fast-published` as the library trains it."""
 
     def __init__(self, images, epochs):
-        self.recipe, self.images = recipes.get("fast-published").but(epochs=epochs), images
+        self.recipe, self.images = recipes.get("fast-published").replace(epochs=epochs), images
         network = models.build(self.recipe, (3, 32, 32))
         network.prepare(data.normalize(images.pixels[:5000]))
         self.network = kernels.quicken(network.to(memory_format=torch.channels_last))
-        self.optimizer = train.make_optimizer(self.recipe, self.network)
+        self.optimizer = training.make_optimizer(self.recipe, self.network)
 
     def epoch(self, epoch):
-        return train.train_epoch(self.recipe, self.network, self.optimizer, self.images, 0, epoch)
+        return training.train_epoch(self.recipe, self.network, self.optimizer, self.images, 0, epoch)
 
 
 def main():
@@ -145,10 +146,10 @@ def main():
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--epochs", type=int, default=3, help="the first is not counted")
     arguments = parser.parse_args()
-    devices.keep_memory()
+    devices.keep_freed_memory()
     torch.manual_seed(0)
     images = data.load(arguments.data).train[: arguments.images]
-    print(f"{devices.describe(devices.pick('cpu'))}; {len(images):,} images an epoch, batch {BATCH}")
+    print(f"{devices.describe(devices.select_device('cpu'))}; {len(images):,} images an epoch, batch {BATCH}")
     programs = {kind.__name__: kind(images, arguments.epochs) for kind in (Plain, Library)}
     seconds = {name: [] for name in programs}
     for epoch in range(1, arguments.epochs + 1):

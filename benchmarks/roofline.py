@@ -20,8 +20,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from cifar_lib import data, kernels, models, recipes, train
-from cifar_lib import device as devices
+from cifar_lib import data, models, recipes, training
+from cifar_lib.models import kernels
+from cifar_lib.system import device as devices
 
 MATRIX = 4096
 COPIED = 200_000_000  # numbers, far more than any cache holds
@@ -84,10 +85,10 @@ class Step:
             model.prepare(data.normalize(images.pixels[: train.PREPARE_IMAGES].cpu()))
         model = model.to(device=images.pixels.device, memory_format=torch.channels_last)
         self.model = kernels.quicken(model)
-        self.optimizer = train.make_optimizer(recipe, self.model)
+        self.optimizer = training.make_optimizer(recipe, self.model)
 
     def __call__(self):
-        train.train_epoch(self.recipe, self.model, self.optimizer, self.images, 0, 1)
+        training.train_epoch(self.recipe, self.model, self.optimizer, self.images, 0, 1)
 
     def usual(self):
         """The same with PyTorch's own convolutions alone."""
@@ -111,9 +112,9 @@ def main():
     parser.add_argument("--device")
     arguments = parser.parse_args()
 
-    device = devices.pick(arguments.device)
+    device = devices.select_device(arguments.device)
     if device.type == "cpu":
-        devices.keep_memory()
+        devices.keep_freed_memory()
     recipe = recipes.get(arguments.recipe)
     images = data.load(arguments.data).train.to(device)
     rate, speed = matrix_rate(device), bandwidth(device)
@@ -124,7 +125,7 @@ def main():
     floors = usuals = reacheds = arithmetics = 0.0
     sides = [recipe.side_at(epoch) or images.pixels.shape[-1] for epoch in range(recipe.epochs)]
     for side in sorted(set(sides)):
-        step = Step(recipe.but(sides=[[0, side]]), images, arguments.steps)
+        step = Step(recipe.replace(sides=[[0, side]]), images, arguments.steps)
         step()  # its convolutions are chosen
         flops, moved, floor = step.counted(rate, speed)
         usual, reached = (seconds(way, device, repeat=3) / len(step.images) for way in (step.usual, step))

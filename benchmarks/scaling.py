@@ -17,8 +17,9 @@ import time
 
 import torch
 
-from cifar_lib import data, distributed, models, recipes, train
-from cifar_lib import device as devices
+from cifar_lib import data, models, recipes, training
+from cifar_lib.system import device as devices
+from cifar_lib.system import distributed
 
 BATCHES = (64, 256)
 STEPS = 12
@@ -26,36 +27,36 @@ STEPS = 12
 
 def worker(batch, threads):
     """Train some steps, in each of the processes; the first prints what was measured, as JSON."""
-    with distributed.joined():
-        device = devices.pick()
-        if distributed.count() == 1:
+    with distributed.process_group():
+        device = devices.select_device()
+        if distributed.world_size() == 1:
             torch.set_num_threads(threads)
         if device.type == "cpu":
-            devices.keep_memory()
-        recipe = recipes.get("paper").but(batch_size=batch, rate=0.001)
+            devices.keep_freed_memory()
+        recipe = recipes.get("paper").replace(batch_size=batch, rate=0.001)
         pixels = data.load("toy").train.pixels[torch.arange(batch * STEPS) % 3_000]
         images = data.Images(pixels, torch.arange(len(pixels)) % 10).to(device)
         torch.manual_seed(0)
-        model = distributed.shared(models.build(recipe, (3, 32, 32)))
+        model = models.replicate(models.build(recipe, (3, 32, 32)))
         model = model.to(device=device, memory_format=torch.channels_last)
-        optimizer = train.make_optimizer(recipe, model)
-        train.train_epoch(recipe, model, optimizer, images[: 4 * batch], 0, 1)
-        sizes, exchange = [], distributed._exchange
+        optimizer = training.make_optimizer(recipe, model)
+        training.train_epoch(recipe, model, optimizer, images[: 4 * batch], 0, 1)
+        sizes, exchange = [], distributed.exchange
 
         def counted(function, *arguments, **options):
             sizes.append(arguments[-1].nbytes)
             return exchange(function, *arguments, **options)
 
-        distributed._exchange = counted
+        distributed.exchange = counted
         start = time.perf_counter()
-        train.train_epoch(recipe, model, optimizer, images, 0, 2)
+        training.train_epoch(recipe, model, optimizer, images, 0, 2)
         seconds = time.perf_counter() - start
-        distributed._exchange = exchange
+        distributed.exchange = exchange
 
         gradients = [weight.grad for weight in model.parameters()]
         begin = time.perf_counter()
         for _ in range(STEPS):
-            distributed.add_up(gradients)
+            distributed.all_reduce(gradients)
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
         found = {
@@ -99,7 +100,7 @@ def main():
     if not torch.cuda.is_available():
         ways.insert(1, (1, places))
     model = models.build(recipes.get("paper"), (3, 32, 32))
-    weights, forward = models.parameters(model), models.flops(model)
+    weights, forward = models.count_parameters(model), models.count_flops(model)
     print(f"the paper's network: {weights:,} weights, {weights * 4 / 1e6:.2f} MB of gradients")
     print(f"arithmetic of one image: {forward / 1e6:.1f} million operations forward, three times that in all")
 

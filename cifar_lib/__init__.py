@@ -1,9 +1,8 @@
 """cifar_lib: the small library of *CIFAR-10 by Experiment*.
 
-From the ground up: `files`, `distributed`, `device`, `threads`, `data` (with `sources`, `download`, `toy`) ·
-`winograd`, `kernels`, `family`, `fast`, `models`, `recipes` · `optim`, `evaluate`, `train` · `runs` ·
-`plots` · the command line `python -m cifar_lib`.
-A module imports only from those before it.
+Eight rooms, from the ground up: `system` · `data` · `recipes` · `models` · `evaluate` · `training` · `runs` ·
+`plots`, and the command line `python -m cifar_lib`. A room imports only from those before it. The training
+loop is `training/loop.py`, the paper's network `models/paper.py`.
 """
 
 __version__ = "0.1.0"

@@ -1,13 +1,12 @@
 """The command line: python -m cifar_lib train · evaluate · record · data."""
 
 import argparse
+import json
 import os
 import sys
 from contextlib import nullcontext
-from functools import partial
 
 from . import CourseError, recipes
-from .files import explain
 
 MOST_SEEDS = 10_000
 
@@ -19,13 +18,15 @@ def main(arguments=None):
     """Run one command; an error that the reader can put right becomes one sentence and exit code 2."""
     parsed = _parser().parse_args(arguments)
     try:
-        with _joined():
-            parsed.command(parsed)
+        with _process_group():
+            parsed.run(parsed)
     except CourseError as error:
         _say(f"cifar_lib: {error}")
         return 2
     except OSError as error:
-        _say(f"cifar_lib: {explain(error, error.filename or 'a file')}")
+        from .system.files import explain_os_error
+
+        _say(f"cifar_lib: {explain_os_error(error, error.filename or 'a file')}")
         return 2
     except KeyboardInterrupt:
         _say("cifar_lib: stopped; a recording goes on where it stopped when run again.")
@@ -33,23 +34,23 @@ def main(arguments=None):
     return 0
 
 
-def _joined():
-    """`distributed.joined()`, for which one process alone need not import torch."""
+def _process_group():
+    """`distributed.process_group()`, for which one process alone need not import torch."""
     if _alone():
         return nullcontext()
-    from . import distributed
+    from .system import distributed
 
-    return distributed.joined()
+    return distributed.process_group()
 
 
 def _say(text):
-    """`distributed.say_once`, for which one process alone need not import torch."""
+    """`distributed.print_once`, for which one process alone need not import torch."""
     if _alone():
         print(text, file=sys.stderr, flush=True)
     else:
-        from . import distributed
+        from .system import distributed
 
-        distributed.say_once(text)
+        distributed.print_once(text)
 
 
 def _alone():
@@ -61,44 +62,57 @@ def _parser():
     parser = argparse.ArgumentParser(prog="python -m cifar_lib", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    one = commands.add_parser("train", help="train a recipe and print each epoch")
-    one.add_argument("recipe", help="paper, study, … (a name of recipes.RECIPES)")
-    one.add_argument("--seed", type=int, default=0)
-    one.add_argument("--device", help="cpu, cuda, cuda:1; by default the best there is")
-    one.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the recipe")
-    one.add_argument("--compile", action="store_true", help="quicker steps, after a minute of compilation")
-    one.set_defaults(command=_train)
+    command = commands.add_parser("train", help="train a recipe and print each epoch")
+    command.add_argument("recipe", help="paper, study, … (a name of recipes.RECIPES)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--device", help="cpu, cuda, cuda:1; by default the best there is")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change the recipe, as epochs=3, options.width=16 or sides=[[0,24]]",
+    )
+    command.add_argument("--compile", action="store_true", help="faster steps, after a minute of compilation")
+    command.set_defaults(run=_train)
 
-    one = commands.add_parser("evaluate", help="accuracy of recorded weights, with intervals")
-    one.add_argument("recipe")
-    one.add_argument("--seed", type=int, default=0)
-    one.set_defaults(command=_evaluate)
+    command = commands.add_parser("evaluate", help="accuracy of recorded weights, with intervals")
+    command.add_argument("recipe")
+    command.add_argument("--seed", type=int, default=0)
+    command.set_defaults(run=_evaluate)
 
-    one = commands.add_parser(
+    command = commands.add_parser(
         "record", help="train and keep one JSON a seed; goes on when stopped, shares the work"
     )
-    one.add_argument("recipes", nargs="+")
-    one.add_argument("--seeds", default="0", help="as 0-4 or 0,2,5")
-    one.add_argument("--device")
-    one.add_argument("--folder", help="where the JSON goes, by default cifar_lib/recorded")
-    one.add_argument("--keep-weights", action="store_true", help="keep the trained weights too")
-    one.set_defaults(command=_record)
+    command.add_argument("recipes", nargs="+")
+    command.add_argument("--seeds", default="0", help="as 0-4 or 0,2,5")
+    command.add_argument("--device")
+    command.add_argument("--folder", help="where the JSON goes, by default cifar_lib/recorded")
+    command.add_argument("--keep-weights", action="store_true", help="keep the trained weights too")
+    command.set_defaults(run=_record)
 
-    one = commands.add_parser("data", help="find, check and prepare the images; say where they are")
-    one.add_argument("names", nargs="*", default=["cifar10", "mnist"])
-    one.set_defaults(command=_data)
+    command = commands.add_parser("data", help="find, check and prepare the images; say where they are")
+    command.add_argument("names", nargs="*", default=["cifar10", "mnist"])
+    command.set_defaults(run=_data)
     return parser
 
 
 def _train(arguments):
     recipe = recipes.get(arguments.recipe)
-    recipe = recipe.but(**dict(_change(text, recipe) for text in arguments.set))
-    from . import data, train
+    recipe = recipe.replace(**_changes(arguments.set, recipe))
+    from . import data
+    from .training import train
 
     dataset = data.load(recipe.data)
     print(dataset)
-    options = {"device": arguments.device, "compiled": arguments.compile}
-    trained = train.train(recipe, dataset, arguments.seed, progress=True, **options)
+    trained = train(
+        recipe,
+        dataset,
+        arguments.seed,
+        device=arguments.device,
+        compiled=arguments.compile,
+        progress=True,
+    )
     for entry in trained.history:
         line = f"epoch {entry['epoch']:3}  rate {entry['rate']:.5f}  loss {entry['train_loss']:.4f}"
         if recipe.holdout:
@@ -111,7 +125,7 @@ def _evaluate(arguments):
     recipe = recipes.get(arguments.recipe)
     from . import data, evaluate, runs
 
-    chosen = {run.seed: run for run in runs.recorded(recipe.name)}.get(arguments.seed)
+    chosen = {run.seed: run for run in runs.load_runs(recipe.name)}.get(arguments.seed)
     if chosen is None:
         raise CourseError(f"Seed {arguments.seed} of {recipe.name!r} is not recorded: record it first.")
     if not runs.weights_file(recipe.name, chosen.seed).exists():
@@ -121,43 +135,25 @@ def _evaluate(arguments):
         )
     dataset = data.load(recipe.data)
     print(f"{recipe.name}, seed {arguments.seed}. {dataset}")
-    parts = {"validation": data.split(dataset.train)[1], "test": dataset.test}
-    if not recipe.holdout:  # it was trained on them
-        del parts["validation"]
+    parts = {"test": dataset.test}
+    if dataset.key != chosen.key.images:
+        print("validation: left out, because the network was trained on other images than those found here")
+    elif recipe.holdout:
+        parts = {"validation": data.split(dataset.train)[1]} | parts
     for part, images in parts.items():
-        outputs = evaluate.logits(chosen.network(), images.pixels)
+        outputs = evaluate.predict(chosen.network(), images.pixels)
         share = evaluate.accuracy(outputs, images.labels)
         low, high = evaluate.interval(share, len(images))
         print(f"{part:>10}: {share:.1%} of {len(images):,} images (95 % interval {low:.1%} to {high:.1%})")
 
 
 def _record(arguments):
-    """Two rounds: what another process is at is left to it, and waited for only at the end."""
     wanted = [(recipes.get(name), seed) for name in arguments.recipes for seed in _seeds(arguments.seeds)]
-    from . import distributed, runs
+    from . import runs
 
-    options = {name: getattr(arguments, name) for name in ("folder", "device", "keep_weights")}
-    failed = []
-    for wait in (False, True):
-        left = []
-        for recipe, seed in wanted:
-            print(f"{recipe.name}, seed {seed}", flush=True)
-            try:
-                path = runs.record(recipe, seed, wait=wait, **options)
-            except CourseError as error:
-                if distributed.count() > 1:
-                    raise  # the other processes may be in the middle of this run
-                print(f"  {error}", flush=True)
-                failed.append(f"{recipe.name} seed {seed}")
-                continue
-            if path is None:
-                left.append((recipe, seed))
-                print("  another process is at it", flush=True)
-            else:
-                print(distributed.from_first(partial(runs.load_record, path)), flush=True)
-        wanted = left
-    if failed:
-        raise CourseError(f"These runs were not recorded, for the reasons above: {', '.join(failed)}.")
+    runs.record_all(
+        wanted, folder=arguments.folder, device=arguments.device, keep_weights=arguments.keep_weights
+    )
 
 
 def _data(arguments):
@@ -170,15 +166,27 @@ def _data(arguments):
         print(f"  originals in {data.data_folder()}, prepared file in {data.cache_folder()}")
 
 
-def _change(text, recipe):
-    name, _, value = text.partition("=")
-    current = recipe.as_dict().get(name)
+def _changes(texts, recipe):
+    """The changes of `--set`: FIELD=VALUE, or options.NAME=VALUE for one option of the network."""
+    changes = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        field, dot, option = name.partition(".")
+        if field == "options" and dot:
+            changes["options"] = changes.get("options", recipe.options) | {option: _value(value)}
+        else:
+            # A field of text takes its value as it is written, even if that looks like a number.
+            is_text = isinstance(recipe.as_dict().get(name), str)
+            changes[name] = value if is_text else _value(value)
+    return changes
+
+
+def _value(text):
+    """What a value on the command line means: JSON, true and false in any case, else the text itself."""
     try:
-        if isinstance(current, bool):
-            return name, {"true": True, "false": False}[value.lower()]
-        return name, type(current)(value) if isinstance(current, int | float | str) else value
-    except (ValueError, KeyError):
-        raise CourseError(f"{name} is of type {type(current).__name__}, not {value!r}.") from None
+        return json.loads(text.lower() if text.lower() in ("true", "false") else text)
+    except ValueError:
+        return text
 
 
 def _seeds(text):

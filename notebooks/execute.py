@@ -16,7 +16,7 @@ import nbclient
 import nbformat
 import yaml
 
-from cifar_lib.files import written_aside
+from cifar_lib.system.files import atomic_write
 
 FOLDER = Path(__file__).resolve().parent
 REPOSITORY = FOLDER.parent
@@ -50,7 +50,7 @@ def execute(path):
     )
     client.execute()
     tidy(notebook)
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         nbformat.write(notebook, aside)
 
 
@@ -58,7 +58,7 @@ def keep_front_figure(path):
     """Keep one figure of the book as a file of its own: the README shows it."""
     cells = {cell.id: cell for cell in nbformat.read(path, as_version=4).cells}
     image = cells[FRONT["cell"]].outputs[0]["data"]["image/png"]
-    with written_aside(REPOSITORY / "book" / "_static" / "front.png") as aside:
+    with atomic_write(REPOSITORY / "book" / "_static" / "front.png") as aside:
         aside.write_bytes(base64.b64decode(image))
 
 

@@ -2,10 +2,12 @@
 
 from functools import partial
 
+import fakes
 import processes
 import pytest
 
-from cifar_lib import data, download, recipes, runs, toy
+from cifar_lib import data, recipes, runs
+from cifar_lib.data import generated
 
 
 @pytest.fixture(autouse=True)
@@ -18,8 +20,9 @@ def nothing_at_hand(tmp_path, monkeypatch):
         (tmp_path / folder).mkdir()
         monkeypatch.setenv(variable, str(tmp_path / folder))
     monkeypatch.delenv("CIFAR_PROFILE", raising=False)
-    monkeypatch.setattr(download, "MIRRORS", {"cifar10": [], "mnist": []})
-    monkeypatch.setitem(toy.GENERATORS, "toy", partial(toy.toy, 400, 100))
+    for name in data.SPECS:
+        fakes.change_spec(monkeypatch, name, mirrors=())
+    monkeypatch.setitem(generated.GENERATORS, "toy", partial(generated.toy, 400, 100))
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def tiny():
         weight_decay=0.001,
         schedule="one-cycle",
         flip=True,
-        crop=2,
+        shift=2,
     )
 
 
@@ -75,5 +78,5 @@ def recorded_folder(tmp_path, monkeypatch):
     """An empty folder in the place of `cifar_lib/recorded`."""
     folder = tmp_path / "recorded"
     folder.mkdir()
-    monkeypatch.setattr(runs, "RECORDED", folder)
+    monkeypatch.setattr(runs.record, "RECORDED", folder)
     return folder

@@ -15,9 +15,17 @@ import pyarrow.parquet
 import torch
 from PIL import Image
 
-from cifar_lib import data, sources
+from cifar_lib import data
+from cifar_lib.data import SPECS
+from cifar_lib.system.files import md5
 
-CLASSES = sources.SPECS["cifar10"].classes
+CLASSES = SPECS["cifar10"].classes
+(ARCHIVE,) = SPECS["cifar10"].downloads
+
+
+def change_spec(monkeypatch, name, **changes):
+    """Make other files, mirrors or images the known ones of a data set."""
+    monkeypatch.setitem(SPECS, name, replace(SPECS[name], **changes))
 
 
 def images(n, shape=(3, 32, 32), seed=0):
@@ -37,7 +45,7 @@ def mnist(n_train=40, n_test=10):
 def expect(monkeypatch, name, parts):
     """Make these images the known ones, so that they load without a warning."""
     fingerprint = data.fingerprint(as_images(parts["train"]))
-    monkeypatch.setitem(sources.SPECS, name, replace(sources.SPECS[name], fingerprint=fingerprint))
+    change_spec(monkeypatch, name, fingerprint=fingerprint)
     return fingerprint
 
 
@@ -88,17 +96,17 @@ def write_batches(folder, parts, monkeypatch):
             content = pickle.dumps({"data": rows, "labels": [labels[i] for i in members]})
             (place / name).write_bytes(content)
             listed[part][name] = hashlib.md5(content).hexdigest()
-    monkeypatch.setattr(sources, "CIFAR_BATCHES", listed)
+    change_spec(monkeypatch, "cifar10", members=listed)
     return place
 
 
 def write_batches_archive(folder, parts, monkeypatch):
     aside = folder.parent / "aside"
     place = write_batches(aside, parts, monkeypatch)
-    archive = folder / sources.ARCHIVE
+    archive = folder / ARCHIVE
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(place, place.name)
-    monkeypatch.setattr(sources, "ARCHIVE_MD5", sources.md5(archive))
+    change_spec(monkeypatch, "cifar10", downloads={ARCHIVE: md5(archive)})
     return archive
 
 
@@ -146,10 +154,10 @@ def write_mnist(folder, parts, monkeypatch, packed):
             head = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">i4").tobytes()
             content, name = head + values.tobytes(), f"{part}-{kind}-ubyte"
             squeezed = gzip.compress(content, mtime=0)
-            checksums[f"{name}.gz"] = hashlib.md5(squeezed).hexdigest()
+            checksums[f"MNIST/raw/{name}.gz"] = hashlib.md5(squeezed).hexdigest()
             paths.append(raw / (f"{name}.gz" if packed else name))
             paths[-1].write_bytes(squeezed if packed else content)
-    monkeypatch.setattr(sources, "MNIST_FILES", checksums)
+    change_spec(monkeypatch, "mnist", downloads=checksums)
     return paths
 
 

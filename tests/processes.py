@@ -21,7 +21,12 @@ import traceback
 from functools import partial
 from pathlib import Path
 
-from cifar_lib import data, files, recipes, runs, toy, train
+from cifar_lib import recipes
+from cifar_lib.data import generated, loading
+from cifar_lib.runs import queue
+from cifar_lib.system import files
+from cifar_lib.training import checkpoint as checkpoints
+from cifar_lib.training import loop
 
 LIMIT = 300  # seconds for what takes a few on a free machine
 SHARES = (10, 50, 90)
@@ -29,16 +34,16 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
 
 _TINY = recipes.Recipe("adam", data="toy", options={"width": 8}, epochs=3, batch_size=18, rate=0.005)
 _FAST = {"model": "fast-cnn", "options": {"widths": [8, 16, 16]}, "sides": [[0, 24], [0.5, 32]]}
-TOY = partial(toy.toy, 120, 40)
+TOY = partial(generated.toy, 120, 40)
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        _TINY.but(flip=True, crop=2, weight_decay=0.001, schedule="one-cycle"),
-        _TINY.but(name="sgd", optimizer="sgd", rate=0.05),
-        _TINY.but(name="muon", optimizer="muon", rate=0.2, label_smoothing=0.2, holdout=False, **_FAST),
+        _TINY.replace(flip=True, shift=2, weight_decay=0.001, schedule="one-cycle"),
+        _TINY.replace(name="sgd", optimizer="sgd", rate=0.05),
+        _TINY.replace(name="muon", optimizer="muon", rate=0.2, label_smoothing=0.2, holdout=False, **_FAST),
     )
 }
-LARGE = _TINY.but(name="large", model="mlp", options={"hidden": [4096]}, batch_size=54)
+LARGE = _TINY.replace(name="large", model="mlp", options={"hidden": [4096]}, batch_size=54)
 
 
 class Children:
@@ -141,8 +146,8 @@ def alone(arguments, epochs=3):
     """The command line with the recipes above."""
     from cifar_lib.__main__ import main
 
-    toy.GENERATORS["toy"] = TOY
-    recipes.RECIPES |= {recipe.name: recipe.but(epochs=epochs) for recipe in (*RECIPES.values(), LARGE)}
+    generated.GENERATORS["toy"] = TOY
+    recipes.RECIPES |= {recipe.name: recipe.replace(epochs=epochs) for recipe in (*RECIPES.values(), LARGE)}
     return main(arguments)
 
 
@@ -187,7 +192,8 @@ class _Moments:
 
 def _watch(moments, pause, lock):
     """Put the moments into the library."""
-    batches, checkpoint, weights, prepared = train.batches, train.save_file, runs.save_model, data.save_file
+    batches, checkpoint, weights = loop.batches, checkpoints.save_file, queue.save_model
+    prepared = loading.save_file
     text, replace, unlink = Path.write_text, os.replace, Path.unlink
 
     def watched_batches(*arguments, **options):
@@ -205,10 +211,10 @@ def _watch(moments, pause, lock):
     def save_prepared(tensors, aside, notes):
         moments.write("prepared", lambda path: prepared(tensors, path, notes), Path(aside))
 
-    def write_text(path, content):
+    def write_text(path, content, **options):
         if path.suffix != ".json":
-            return text(path, content)
-        return moments.write("record", lambda place: text(place, content), path)
+            return text(path, content, **options)
+        return moments.write("record", lambda place: text(place, content, **options), path)
 
     def watched_replace(source, target):
         moments.pass_by(f"{moments.writing}: synced")
@@ -222,15 +228,15 @@ def _watch(moments, pause, lock):
         if path.suffix == ".lock":
             moments.pass_by("lock file removed")
 
-    class Lock(_PlainLock if lock == "plain" else runs.FileLock):
+    class Lock(_PlainLock if lock == "plain" else queue.FileLock):
         def acquire(self, *arguments, **options):
             got = super().acquire(*arguments, **options)
             moments.pass_by("locked")
             return got
 
-    train.batches, train.save_file, runs.save_model = watched_batches, save_checkpoint, save_weights
-    data.save_file, Path.write_text, Path.unlink = save_prepared, write_text, watched_unlink
-    files.os.replace, runs.FileLock = watched_replace, Lock
+    loop.batches, checkpoints.save_file, queue.save_model = watched_batches, save_checkpoint, save_weights
+    loading.save_file, Path.write_text, Path.unlink = save_prepared, write_text, watched_unlink
+    files.os.replace, queue.FileLock = watched_replace, Lock
     if pause:
         fcntl.flock = partial(_after_a_pause, Path(pause), fcntl.flock)
 

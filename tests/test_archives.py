@@ -18,13 +18,15 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from cifar_lib import CourseError, data, sources
+from cifar_lib import CourseError, data
+from cifar_lib.data import layouts
 
 # The reading of one archive in a process of its own: what it said, seconds, growth of the peak in MB.
 READ = """
 import contextlib, json, re, sys, time
 from pathlib import Path
-from cifar_lib import CourseError, sources
+from cifar_lib import CourseError
+from cifar_lib.data import layouts
 import pyarrow.compute, pyarrow.parquet
 
 def peak():  # Linux alone tells it of the process itself, not of the one that started it
@@ -35,7 +37,7 @@ with contextlib.suppress(OSError):
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew, after the imports
 before, start = peak(), time.perf_counter()
 try:
-    sources.find(sys.argv[1], sys.argv[2])
+    layouts.find(sys.argv[1], sys.argv[2])
     said = "read"
 except CourseError as error:
     said = str(error)
@@ -60,7 +62,7 @@ def said_of(folder, name="cifar10"):
 
 def refused(folder, words, name="cifar10"):
     with pytest.raises(CourseError) as caught:
-        sources.find(name, folder)
+        layouts.find(name, folder)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -244,7 +246,7 @@ def test_a_tar_that_leads_back(size, folder):
 @pytest.mark.long
 def test_a_pax_header_of_digits_is_read_in_time(folder):
     """Python 3.11 before .10 searches it in quadratic time."""
-    size = sources.LARGEST_TAR_HEADER - 4 * tarfile.BLOCKSIZE
+    size = layouts.LARGEST_TAR_HEADER - 4 * tarfile.BLOCKSIZE
     size -= size % tarfile.BLOCKSIZE
     with open(folder / "cifar10.tar", "wb") as file:
         file.write(header("x", size, tarfile.XHDTYPE) + b"1" * size + bytes(1024))
@@ -288,7 +290,7 @@ def test_too_many_entries_that_are_no_images(ending, folder):
     archive = folder / f"cifar10{ending}"
     if ending == ".zip":
         with zipfile.ZipFile(archive, "w") as bundle:
-            for i in range(sources.MOST_FILES + 1):
+            for i in range(layouts.MOST_FILES + 1):
                 bundle.writestr(f"{i}", b"")
     else:
         with tarfile.open(archive, "w:gz", compresslevel=1) as bundle:
@@ -343,14 +345,14 @@ def test_parquet_that_names_one_image_for_many_rows(folder):
 
 
 def test_parquet_of_too_many_rows(folder):
-    rows = sources.MOST_FILES + 1
+    rows = layouts.MOST_FILES + 1
     write_parquet(folder, dictionary(b"", rows), np.zeros(rows, np.int64))
     refused(folder, "far more than CIFAR-10's images")
 
 
 def test_parquet_of_too_many_groups_of_rows(folder, monkeypatch):
     """Each is read by itself, and an empty one costs its writer next to nothing."""
-    monkeypatch.setattr(sources, "MOST_FILES", 10)
+    monkeypatch.setattr(layouts, "MOST_FILES", 10)
     table = pyarrow.table({"img": [{"bytes": b""}], "label": [0]})
     (folder / "cifar10").mkdir()
     path = folder / "cifar10" / "train-00000-of-00001.parquet"
@@ -403,7 +405,7 @@ def test_a_file_in_a_class_folder_that_is_no_small_image(folder, files):
     with open(place / "train" / "cat" / "3.png", "r+b") as file:
         file.truncate(10_000_000_000)
     with pytest.raises(CourseError, match=r"3.png is too large \(10,000,000,000 bytes\)"):
-        sources.find("cifar10", folder)
+        layouts.find("cifar10", folder)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from cifar_lib import CourseError, data, device, files, models, recipes, runs, sources, train
+from cifar_lib import CourseError, data, models, recipes, runs, training
 from cifar_lib.__main__ import main
+from cifar_lib.data import layouts
+from cifar_lib.system import device, files
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -139,9 +141,9 @@ def test_wrong_checksum_of_the_archive(folder, monkeypatch):
 def test_wrong_checksum_of_a_batch_is_seen_before_it_is_unpickled(folder, monkeypatch):
     place = fakes.write_batches(folder, fakes.cifar(), monkeypatch)
     damage(place / "data_batch_2")
-    monkeypatch.setattr(sources.pickle, "loads", lambda content, **_: {"data": np.zeros(0), "labels": []})
+    monkeypatch.setattr(layouts.pickle, "loads", lambda content, **_: {"data": np.zeros(0), "labels": []})
     refused(folder, "data_batch_2", place, "is damaged (its checksum differs)")
-    monkeypatch.setattr(sources.pickle, "loads", lambda *_, **__: pytest.fail("an unchecked pickle"))
+    monkeypatch.setattr(layouts.pickle, "loads", lambda *_, **__: pytest.fail("an unchecked pickle"))
     damage(place / "data_batch_1")
     refused(folder, "data_batch_1")
 
@@ -156,7 +158,7 @@ def test_archive_without_a_batch(folder, monkeypatch):
     archive = fakes.write_batches_archive(folder, fakes.cifar(), monkeypatch)
     with tarfile.open(archive, "w:gz") as tar:
         fakes.add_to_tar(tar, "cifar-10-batches-py/readme.html")
-    monkeypatch.setattr(sources, "ARCHIVE_MD5", sources.md5(archive))
+    fakes.change_spec(monkeypatch, "cifar10", downloads={fakes.ARCHIVE: layouts.md5(archive)})
     refused(folder, archive, "lacks data_batch_1")
 
 
@@ -294,8 +296,8 @@ def test_file_that_is_not_the_right_image(content, words, layout, folder, monkey
 
 
 def test_original_that_cannot_be_read(folder):
-    (folder / sources.ARCHIVE).mkdir()
-    refused(folder, folder / sources.ARCHIVE, "cannot be read", "directory")
+    (folder / fakes.ARCHIVE).mkdir()
+    refused(folder, folder / fakes.ARCHIVE, "cannot be read", "directory")
 
 
 # Prepared file, checkpoint, record, weights
@@ -348,7 +350,7 @@ def test_prepared_file_of_something_else(folder):
 @pytest.fixture
 def checkpoint(tmp_path, tiny, toy_images):
     path = tmp_path / "tiny.safetensors"
-    train.train(tiny.but(epochs=1), toy_images, checkpoint=path)
+    training.train(tiny.replace(epochs=1), toy_images, checkpoint=path)
     return path
 
 
@@ -356,17 +358,17 @@ def checkpoint(tmp_path, tiny, toy_images):
 def test_damaged_checkpoint(share, checkpoint, tiny, toy_images):
     cut(checkpoint, share)
     before = checkpoint.read_bytes()
-    text = sentence(train.train, tiny.but(epochs=1), toy_images, checkpoint=checkpoint)
+    text = sentence(training.train, tiny.replace(epochs=1), toy_images, checkpoint=checkpoint)
     assert f"{checkpoint} is damaged" in text
     assert checkpoint.read_bytes() == before
 
 
 @pytest.mark.parametrize("change", ["seed", "recipe", "images"])
 def test_checkpoint_of_another_run(change, checkpoint, tiny, toy_images):
-    recipe = tiny.but(epochs=1, rate=0.1) if change == "recipe" else tiny.but(epochs=1)
+    recipe = tiny.replace(epochs=1, rate=0.1) if change == "recipe" else tiny.replace(epochs=1)
     images = data.load("toy/shuffled") if change == "images" else toy_images
     before = checkpoint.read_bytes()
-    text = sentence(train.train, recipe, images, seed=int(change == "seed"), checkpoint=checkpoint)
+    text = sentence(training.train, recipe, images, seed=int(change == "seed"), checkpoint=checkpoint)
     assert f"{checkpoint} belongs to another run: delete it" in text
     assert checkpoint.read_bytes() == before
 
@@ -408,7 +410,7 @@ RECORD = json.loads(OLD_RECORD.read_text())
 def test_damaged_record(content, recorded_folder):
     path = runs.record_file("paper", 0)
     path.write_bytes(content)
-    for call in (lambda: runs.load_record(path), lambda: runs.recorded("paper"), lambda: runs.run("paper")):
+    for call in (lambda: runs.load_record(path), lambda: runs.load_runs("paper"), lambda: runs.run("paper")):
         assert f"{path} is not a recorded run" in sentence(call)
     assert path.read_bytes() == content
 
@@ -436,14 +438,14 @@ def test_a_record_of_the_first_version_is_read(tmp_path):
 
 
 def test_a_copy_of_a_record_is_no_seed(recorded_folder, tiny):
-    path = runs.record(tiny.but(epochs=1), 0, device="cpu", progress=False)
+    path = runs.train_and_record(tiny.replace(epochs=1), 0, device="cpu", progress=False)
     for name in ("tiny-seed0 (1).json", "tiny-seed0-old.json", "tiny-seed.json"):
         path.with_name(name).write_text("")
-    assert [run.seed for run in runs.recorded("tiny")] == [0]
+    assert [run.seed for run in runs.load_runs("tiny")] == [0]
 
 
 def test_a_record_whose_recipe_cannot_be_names_its_file(recorded_folder, tiny):
-    path = runs.record(tiny.but(epochs=1), 0, device="cpu", progress=False)
+    path = runs.train_and_record(tiny.replace(epochs=1), 0, device="cpu", progress=False)
     content = json.loads(path.read_text())
     content["recipe"]["epochs"] = 0
     path.write_text(json.dumps(content))
@@ -499,7 +501,7 @@ def test_writing_that_fails_leaves_what_was_there(code, words, moment, tmp_path,
     monkeypatch.setattr(files.os, moment, failing(code))
 
     def write():
-        with files.written_aside(path) as aside:
+        with files.atomic_write(path) as aside:
             aside.write_text("after")
 
     assert words.format(path=path) in sentence(write)
@@ -510,7 +512,7 @@ def test_a_failure_while_writing_leaves_what_was_there(tmp_path):
     path = tmp_path / "results" / "file"
     path.parent.mkdir()
     path.write_text("before")
-    with pytest.raises(ZeroDivisionError), files.written_aside(path) as aside:
+    with pytest.raises(ZeroDivisionError), files.atomic_write(path) as aside:
         aside.write_text("half")
         raise ZeroDivisionError
     assert fakes.snapshot(path.parent) == {path: b"before"}
@@ -519,7 +521,7 @@ def test_a_failure_while_writing_leaves_what_was_there(tmp_path):
 def test_a_file_where_a_folder_is_needed(tmp_path, tiny, toy_images):
     (tmp_path / "file").write_text("kept")
     path = tmp_path / "file" / "deeper" / "tiny.safetensors"
-    text = sentence(train.train, tiny.but(epochs=1), toy_images, checkpoint=path)
+    text = sentence(training.train, tiny.replace(epochs=1), toy_images, checkpoint=path)
     assert f"{path} cannot be written: a file stands where a folder is needed" in text
     assert (tmp_path / "file").read_text() == "kept"
 
@@ -529,12 +531,12 @@ import resource, signal, sys, torch
 from pathlib import Path
 from safetensors.torch import save_file
 from cifar_lib import CourseError
-from cifar_lib.files import written_aside
+from cifar_lib.system.files import atomic_write
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
-    with written_aside(Path(sys.argv[1])) as aside:
+    with atomic_write(Path(sys.argv[1])) as aside:
         save_file({"weights": torch.zeros(100_000)}, aside)
 except CourseError as error:
     print(error)
@@ -552,7 +554,7 @@ def test_safetensors_that_cannot_be_written_whole(tmp_path):
 
 
 def test_no_space_for_a_checkpoint_keeps_the_last_one(checkpoint, tiny, toy_images, monkeypatch):
-    recipe = tiny.but(epochs=2)
+    recipe = tiny.replace(epochs=2)
     checkpoint.unlink()
     saved = []
 
@@ -562,15 +564,15 @@ def test_no_space_for_a_checkpoint_keeps_the_last_one(checkpoint, tiny, toy_imag
         saved.append(True)
         return save_file(tensors, path, notes)
 
-    monkeypatch.setattr(train, "save_file", save)
-    assert "No space is left" in sentence(train.train, recipe, toy_images, checkpoint=checkpoint)
+    monkeypatch.setattr(training.checkpoint, "save_file", save)
+    assert "No space is left" in sentence(training.train, recipe, toy_images, checkpoint=checkpoint)
     monkeypatch.undo()
-    assert len(train.train(recipe, toy_images, checkpoint=checkpoint).history) == 2
+    assert len(training.train(recipe, toy_images, checkpoint=checkpoint).history) == 2
 
 
 def test_no_space_for_a_record_keeps_the_checkpoint(recorded_folder, cache, tiny, monkeypatch):
     monkeypatch.setattr("pathlib.Path.write_text", failing(errno.ENOSPC))
-    text = sentence(runs.record, tiny.but(epochs=1), 0, progress=False)
+    text = sentence(runs.record, tiny.replace(epochs=1), 0, progress=False)
     assert "No space is left" in text
     assert len(list((cache / "checkpoints").glob("tiny-seed0-*.safetensors"))) == 1
     # The empty lock file is no harm: the next recording takes it, and removes it.
@@ -626,9 +628,8 @@ def test_a_prepared_file_that_cannot_be_kept_is_a_warning(folder, cache, monkeyp
 
 
 def test_a_root_that_is_a_file(tmp_path, monkeypatch):
-    from cifar_lib import download
 
-    monkeypatch.setattr(download, "MIRRORS", {"cifar10": ["http://127.0.0.1:9"]})
+    fakes.change_spec(monkeypatch, "cifar10", mirrors=["http://127.0.0.1:9"])
     (tmp_path / "file").write_text("kept")
     text = sentence(data.load, "cifar10", tmp_path / "file" / "deeper")
     assert "cannot be written: a file stands where a folder is needed" in text
@@ -706,11 +707,11 @@ def test_recipe_that_cannot_be(changes, words):
     ],
 )
 def test_network_that_cannot_be(changes, words):
-    assert words in sentence(models.build, recipes.RECIPES["paper"].but(**changes), (3, 32, 32))
+    assert words in sentence(models.build, recipes.RECIPES["paper"].replace(**changes), (3, 32, 32))
 
 
 def test_batch_larger_than_the_training_images(tiny, toy_images):
-    text = sentence(train.train, tiny.but(batch_size=361), toy_images)
+    text = sentence(training.train, tiny.replace(batch_size=361), toy_images)
     assert "A batch of 361 is more than the 360 images" in text
 
 
@@ -733,7 +734,7 @@ def test_gpu_beyond_the_last(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert "There is no cuda:1: this machine has 1 GPU(s)" in sentence(device.pick, "cuda:1")
-    assert device.pick("cuda:0").index == 0
+    assert device.select_device("cuda:0").index == 0
 
 
 @pytest.mark.parametrize("name", ["", "fast", "Quick"])

@@ -22,8 +22,10 @@ import pytest
 import torch
 from scipy import stats
 
-from cifar_lib import device, runs, toy
-from cifar_lib.files import written_aside
+from cifar_lib import evaluate, runs
+from cifar_lib.data import generated
+from cifar_lib.system import device
+from cifar_lib.system.files import atomic_write
 
 FILE = Path(__file__).with_name("bands.json")
 SEEDS = {"mlp-mnist": 4, "mlp": 3, "small": 3}
@@ -39,7 +41,7 @@ def results(name, seeds):
 
 def band(values, seeds):
     """Where the mean of so many other seeds lies, but for `FALSE_ALARMS` of cases: (low, high)."""
-    mean, spread = runs.mean_and_spread(values)
+    mean, spread = evaluate.mean_and_spread(values)
     t = stats.t.ppf(1 - FALSE_ALARMS / 2, len(values) - 1)
     reach = t * math.sqrt(1 / len(values) + 1 / seeds) * spread
     return mean - reach, mean + reach
@@ -49,7 +51,7 @@ def band(values, seeds):
 def whole_images(monkeypatch):
     """The quick profile as a reader has it: all toy images, not the few of the other tests."""
     monkeypatch.setenv("CIFAR_PROFILE", "quick")
-    monkeypatch.setitem(toy.GENERATORS, "toy", toy.toy)
+    monkeypatch.setitem(generated.GENERATORS, "toy", generated.toy)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_a_quick_recipe_ends_within_its_band(name, whole_images):
     found = results(name, range(first, first + SEEDS[name]))
     for key in MEASURED:
         low, high = band(kept[key], SEEDS[name])
-        mean, _ = runs.mean_and_spread(found[key])
+        mean, _ = evaluate.mean_and_spread(found[key])
         assert low <= mean <= high, f"{key} of {name}: {mean:.4f} is not between {low:.4f} and {high:.4f}"
 
 
@@ -84,7 +86,7 @@ def measure():
         "torch": torch.__version__,
         "results": {name: results(name, range(20)) for name in SEEDS},
     }
-    with written_aside(FILE) as aside:
+    with atomic_write(FILE) as aside:
         aside.write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -53,13 +53,13 @@ def texts():
 def recorded_value(recipe, path, statistic):
     """A number from the records: `path` into the JSON, then a statistic over the seeds."""
     values = []
-    for run in runs.recorded(recipe):
+    for run in runs.load_runs(recipe):
         value = runs.as_record(run)
         for key in path.split("."):
             value = value[int(key) if key.lstrip("-").isdigit() else key]
         values.append(value)
     if statistic.startswith("seed"):
-        seeds = [run.seed for run in runs.recorded(recipe)]
+        seeds = [run.seed for run in runs.load_runs(recipe)]
         return values[seeds.index(int(statistic.removeprefix("seed")))]
     functions = {"mean": statistics.fmean, "spread": statistics.stdev, "min": min, "max": max, "n": len}
     return functions[statistic](values)

@@ -23,10 +23,10 @@ def test_train_prints_each_epoch(capsys):
 
 
 def test_without_a_holdout_nothing_is_said_of_validation(recorded_folder, tiny, monkeypatch, capsys):
-    whole = tiny.but(name="whole", holdout=False)
+    whole = tiny.replace(name="whole", holdout=False)
     monkeypatch.setitem(recipes.RECIPES, "whole", whole)
     assert main(["train", "whole", "--device", "cpu"]) == 0
-    runs.record(whole, 0, device="cpu", keep_weights=True, progress=False)
+    runs.train_and_record(whole, 0, device="cpu", keep_weights=True, progress=False)
     assert main(["evaluate", "whole"]) == 0
     printed = capsys.readouterr().out
     assert "epoch   4" in printed and "test: " in printed and "validation" not in printed
@@ -36,7 +36,7 @@ def test_without_a_holdout_nothing_is_said_of_validation(recorded_folder, tiny, 
     ("words", "said"),
     [
         (["train", "fast72-quick", "--set", "rate=1e308"], "rate is a number of at least 0"),
-        (["train", "mlp-quick", "--set", "crop=3000000000"], "more than the images' 32"),
+        (["train", "mlp-quick", "--set", "shift=3000000000"], "more than the images' 32"),
         (["record", "mlp-quick", "--seeds", "0-99999999999999999999"], "Seeds are written 0-4"),
         (["record", "mlp-quick", "--folder", "a\0b"], "cannot be the name of a file"),
         (["record", "mlp-quick", "--folder", "x" * 300], "cannot be written"),
@@ -70,7 +70,7 @@ def test_a_folder_that_cannot_be_is_named(variable, value, tmp_path, monkeypatch
 
 
 def test_train_takes_seed_and_changed_fields(capsys, monkeypatch):
-    from cifar_lib import train as training
+    from cifar_lib import training
 
     asked = []
 
@@ -79,7 +79,7 @@ def test_train_takes_seed_and_changed_fields(capsys, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "train", train)
-    changes = ["rate=0.5", "flip=true", "optimizer=sgd", "crop=3", "data=toy/shuffled"]
+    changes = ["rate=0.5", "flip=true", "optimizer=sgd", "shift=3", "data=toy/shuffled"]
     main(["train", "paper-quick", "--seed", "7", *(word for change in changes for word in ("--set", change))])
     recipe, seed = asked[0]
     assert seed == 7
@@ -91,7 +91,7 @@ def test_train_takes_seed_and_changed_fields(capsys, monkeypatch):
     ("text", "seeds"), [("0", [0]), ("3", [3]), ("1-2", [1, 2]), ("2-2", [2]), ("0,2", [0, 2])]
 )
 def test_record_writes_one_file_a_seed(text, seeds, recorded_folder, tiny, monkeypatch, capsys):
-    monkeypatch.setattr("cifar_lib.recipes.get", lambda name: tiny.but(epochs=1))
+    monkeypatch.setattr("cifar_lib.recipes.get", lambda name: tiny.replace(epochs=1))
     assert main(["record", "tiny", "--seeds", text]) == 0
     assert sorted(path.name for path in recorded_folder.iterdir()) == [f"tiny-seed{i}.json" for i in seeds]
     out = capsys.readouterr().out
@@ -106,7 +106,7 @@ def test_a_run_that_fails_does_not_stop_the_others(recorded_folder, monkeypatch,
             raise CourseError("The loss became nan.")
         return train(recipe, dataset, seed, **options)
 
-    monkeypatch.setattr(runs, "train", fails_for_one)
+    monkeypatch.setattr(runs.queue, "train", fails_for_one)
     assert main(["record", "mlp-quick", "small-quick", "--seeds", "0-1"]) == 2
     said = capsys.readouterr()
     assert said.err.splitlines()[-1] == (
@@ -126,8 +126,8 @@ def test_what_another_process_is_at_is_asked_for_again_at_the_end(recorded_folde
         return None if (seed, wait) == (1, False) else "path"
 
     monkeypatch.setattr("cifar_lib.recipes.get", lambda name: tiny)
-    monkeypatch.setattr(runs, "record", record)
-    monkeypatch.setattr(runs, "load_record", lambda path: "done")
+    monkeypatch.setattr(runs.queue, "train_and_record", record)
+    monkeypatch.setattr(runs.queue, "load_record", lambda path: "done")
     assert main(["record", "tiny", "--seeds", "0-2"]) == 0
     assert asked == [(0, False), (1, False), (2, False), (1, True)]
     assert capsys.readouterr().out.splitlines() == [
@@ -154,10 +154,10 @@ def test_evaluate_reads_what_record_wrote(recorded_folder, capsys):
 
 
 def test_record_goes_on_where_it_was_stopped(recorded_folder, tiny, monkeypatch, capsys):
-    from cifar_lib import train
+    from cifar_lib import training
 
     monkeypatch.setattr("cifar_lib.recipes.get", lambda name: tiny)
-    epochs, train_epoch = [], train.train_epoch
+    epochs, train_epoch = [], training.train_epoch
 
     def stopped_once(*arguments):
         epochs.append(arguments[5])
@@ -165,7 +165,7 @@ def test_record_goes_on_where_it_was_stopped(recorded_folder, tiny, monkeypatch,
             raise KeyboardInterrupt
         return train_epoch(*arguments)
 
-    monkeypatch.setattr(train, "train_epoch", stopped_once)
+    monkeypatch.setattr(training.loop, "train_epoch", stopped_once)
     assert main(["record", "tiny"]) == 130
     assert "goes on where it stopped" in capsys.readouterr().err
     assert main(["record", "tiny"]) == 0

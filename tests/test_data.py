@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torchvision import datasets
 
-from cifar_lib import CourseError, data, sources, toy
+from cifar_lib import CourseError, data
+from cifar_lib.data import generated, layouts
 
 WAYS = {
     "parquet": lambda folder, parts, patch: fakes.write_parquet(folder, parts),
@@ -95,7 +96,7 @@ def test_images_of_parquet_files_with_several_groups_of_rows(folder, monkeypatch
     for path in paths:
         table = pyarrow.parquet.read_table(path)
         pyarrow.parquet.write_table(table, path, row_group_size=3)
-    found = sources.find("cifar10", folder)
+    found = layouts.find("cifar10", folder)
     for part, (pixels, labels) in zip(("train", "test"), found, strict=False):
         assert torch.equal(pixels, torch.from_numpy(parts[part][0]))
         assert labels.tolist() == parts[part][1]
@@ -105,9 +106,9 @@ def test_images_of_parquet_files_with_several_groups_of_rows(folder, monkeypatch
 def test_images_are_read_into_one_array_and_not_copied(way, folder, monkeypatch):
     images = 1_500
     WAYS[way](folder, fakes.cifar(images, 10), monkeypatch)
-    sources.find("cifar10", folder)  # once, for what is imported or compiled at the first call
+    layouts.find("cifar10", folder)  # once, for what is imported or compiled at the first call
     tracemalloc.start()
-    found = sources.find("cifar10", folder)
+    found = layouts.find("cifar10", folder)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     size = found[0][0].numel() + found[1][0].numel()
@@ -124,16 +125,16 @@ def test_the_order_and_the_fingerprint_are_those_of_the_digests():
     ]
     expected = images[torch.tensor(sorted(range(60), key=digests.__getitem__))]
     fingerprint = data.fingerprint(images)
-    assert data._put_in_content_order(images) == fingerprint
+    assert data.images.put_in_content_order(images) == fingerprint
     assert fingerprint == hashlib.sha256(b"".join(sorted(digests))).hexdigest()
     assert same(images, expected)
 
 
 def test_names_and_checksums_are_those_of_torchvision():
     listed = {"train": datasets.CIFAR10.train_list, "test": datasets.CIFAR10.test_list}
-    assert {part: dict(names) for part, names in listed.items()} == sources.CIFAR_BATCHES
-    assert dict(datasets.MNIST.resources) == sources.MNIST_FILES
-    assert (datasets.CIFAR10.filename, datasets.CIFAR10.tgz_md5) == (sources.ARCHIVE, sources.ARCHIVE_MD5)
+    assert {part: dict(names) for part, names in listed.items()} == data.SPECS["cifar10"].members
+    assert {f"MNIST/raw/{n}": md5 for n, md5 in datasets.MNIST.resources} == data.SPECS["mnist"].downloads
+    assert {datasets.CIFAR10.filename: datasets.CIFAR10.tgz_md5} == data.SPECS["cifar10"].downloads
 
 
 def test_the_prepared_file_is_reused_and_opens_fast(folder, monkeypatch):
@@ -222,7 +223,7 @@ def test_a_variant_has_its_own_name_and_fingerprint(toy_images):
 
 @pytest.mark.parametrize(("name", "shape"), [("toy", (3, 32, 32)), ("digits", (1, 28, 28))])
 def test_generated_images_are_the_same_each_time(name, shape):
-    one, other = toy.GENERATORS[name](), toy.GENERATORS[name]()
+    one, other = generated.GENERATORS[name](), generated.GENERATORS[name]()
     for (pixels, labels), (pixels_again, labels_again) in zip(one[0], other[0], strict=True):
         assert pixels.shape == (len(labels), *shape)
         assert torch.equal(pixels, pixels_again)
@@ -255,7 +256,15 @@ def test_normalize_puts_grey_at_zero():
 def test_batches_depend_on_seed_and_epoch_alone(toy_images):
     def epoch(seed, epoch):
         torch.rand(seed + epoch)
-        return list(data.batches(toy_images.train, 64, seed=seed, epoch=epoch, flip=True, crop=4))
+        return list(
+            data.batches(
+                toy_images.train,
+                64,
+                seed=seed,
+                epoch=epoch,
+                augmentation=data.Augmentation(flip=True, shift=4),
+            )
+        )
 
     def equal(one, other):
         return all(
@@ -268,13 +277,13 @@ def test_batches_depend_on_seed_and_epoch_alone(toy_images):
     assert not equal(reference, epoch(1, 1))
 
 
-def drawn_step_by_step(images, size, seed, epoch, flip, crop, border, side, cut):
+def drawn_step_by_step(images, size, seed, epoch, augmentation):
     """The batches as they were first defined: each step draws its shifts, each image is moved by itself."""
     generator, coins = torch.Generator().manual_seed(seed * 1_000_003 + epoch), torch.Generator()
     order = torch.randperm(len(images), generator=generator)
     heads = torch.rand(len(images), generator=coins.manual_seed(seed)) < 0.5
-    middle = (32 - side) // 2 if cut else 0
-    reach = max(crop, middle)
+    middle = (32 - augmentation.window) // 2 if augmentation.window else 0
+    reach = max(augmentation.shift, middle)
     for start in range(0, len(images) - size + 1, size):
         chosen, found = order[start : start + size], []
         moves = (
@@ -282,44 +291,39 @@ def drawn_step_by_step(images, size, seed, epoch, flip, crop, border, side, cut)
         )
         for place, (down, right) in zip(chosen.tolist(), moves, strict=True):
             image = images.pixels[place].float()
-            mode = {"black": "constant", "mirror": "reflect"}[border]
+            mode = {"black": "constant", "mirror": "reflect"}[augmentation.border]
             framed = F.pad(image[None], (reach,) * 4, mode=mode)[0] if reach else image
-            length = side if cut else 32
+            length = augmentation.window or 32
             top, left = down + middle, right + middle
             window = framed[:, top : top + length, left : left + length]
-            found.append(window.flip(2) if flip and bool(heads[place]) != bool(epoch % 2) else window)
+            turned = augmentation.flip and bool(heads[place]) != bool(epoch % 2)
+            found.append(window.flip(2) if turned else window)
         yield data.normalize(torch.stack(found)), images.labels[chosen]
 
 
 @pytest.mark.parametrize("border", ["black", "mirror"])
 @pytest.mark.parametrize(
-    ("flip", "crop", "side", "cut"),
-    [
-        (False, 0, 32, False),
-        (True, 0, 32, False),
-        (False, 3, 32, False),
-        (True, 2, 32, False),
-        (True, 1, 26, True),
-        (False, 5, 30, True),
-    ],
+    ("flip", "shift", "window"),
+    [(False, 0, None), (True, 0, None), (False, 3, None), (True, 2, None), (True, 1, 26), (False, 5, 30)],
 )
 @pytest.mark.parametrize(("seed", "epoch"), [(0, 1), (7, 4)])
 def test_an_epoch_drawn_at_once_has_the_draws_of_its_steps(
-    border, flip, crop, side, cut, seed, epoch, toy_images
+    border, flip, shift, window, seed, epoch, toy_images
 ):
-    choices = {"seed": seed, "epoch": epoch, "flip": flip, "crop": crop, "border": border}
-    choices |= {"side": side, "cut": cut}
+    augmentation = data.Augmentation(flip=flip, shift=shift, border=border, window=window)
+    choices = {"seed": seed, "epoch": epoch, "augmentation": augmentation}
     images = toy_images.train[:100]
     expected = list(drawn_step_by_step(images, 30, **choices))
     for part in (slice(None), slice(11, 20)):
-        found = list(data.batches(images, 30, part=part, **choices))
+        found = list(data.batches(images, 30, shard=part, **choices))
         assert len(found) == len(expected) == 3
         for (inputs, labels), (all_inputs, all_labels) in zip(found, expected, strict=True):
             assert torch.equal(inputs, all_inputs[part]) and torch.equal(labels, all_labels[part])
 
 
 def test_fewer_images_than_a_batch_give_none(toy_images):
-    assert list(data.batches(toy_images.train[:9], 10, seed=0, epoch=1, flip=True, crop=2)) == []
+    augmentation = data.Augmentation(flip=True, shift=2)
+    assert list(data.batches(toy_images.train[:9], 10, seed=0, epoch=1, augmentation=augmentation)) == []
 
 
 def test_batches_are_full_and_hold_each_image_at_most_once():
@@ -374,7 +378,9 @@ def test_each_image_is_mirrored_in_every_second_epoch(toy_images):
     images = data.Images(images.pixels, torch.arange(100))
 
     def epoch(number):
-        parts = list(data.batches(images, 50, seed=3, epoch=number, flip=True))
+        parts = list(
+            data.batches(images, 50, seed=3, epoch=number, augmentation=data.Augmentation(flip=True))
+        )
         inputs, labels = (torch.cat(part) for part in zip(*parts, strict=True))
         return inputs[labels.argsort()]
 
@@ -386,19 +392,23 @@ def test_each_image_is_mirrored_in_every_second_epoch(toy_images):
 
 
 def test_batches_shrink_the_images(toy_images):
-    inputs, _ = next(data.batches(toy_images.train, 8, seed=0, epoch=1, side=16))
+    inputs, _ = next(
+        data.batches(toy_images.train, 8, seed=0, epoch=1, augmentation=data.Augmentation(side=16))
+    )
     assert inputs.shape == (8, 3, 16, 16) and inputs.is_contiguous(memory_format=torch.channels_last)
     plain, _ = next(data.batches(toy_images.train, 8, seed=0, epoch=1))
     assert inputs.mean().item() == pytest.approx(plain.mean().item(), abs=0.01)
-    same, _ = next(data.batches(toy_images.train, 8, seed=0, epoch=1, side=32))
+    same, _ = next(
+        data.batches(toy_images.train, 8, seed=0, epoch=1, augmentation=data.Augmentation(side=32))
+    )
     assert torch.equal(same, plain)
 
 
 @pytest.mark.parametrize(("side", "crop", "places"), [(28, 0, 25), (28, 3, 49), (31, 0, 1), (32, 1, 9)])
 def test_batches_cut_a_window_at_any_place_of_the_image(side, crop, places, toy_images):
     images = data.Images(toy_images.train.pixels[:1].expand(400, -1, -1, -1), torch.arange(400))
-    changes = {"side": side, "cut": True, "crop": crop, "border": "mirror"}
-    inputs, _ = next(data.batches(images, 400, seed=0, epoch=1, **changes))
+    augmentation = data.Augmentation(window=side, shift=crop, border="mirror")
+    inputs, _ = next(data.batches(images, 400, seed=0, epoch=1, augmentation=augmentation))
     assert inputs.is_contiguous(memory_format=torch.channels_last)
     reach = max(crop, (32 - side) // 2)
     framed = F.pad(data.normalize(images.pixels[:1]), (crop,) * 4, mode="reflect")
@@ -490,7 +500,7 @@ def test_grey_and_resize_agree_with_pillow(change, pillow):
 
 def test_every_moved_digit_is_the_digit_shifted_within_reach():
     digits = data.load("digits").test
-    moved = data.move(digits)
+    moved = data.shift_randomly(digits)
     found = torch.zeros(len(digits), dtype=torch.bool)
     used = set()
     for right in range(-6, 7):
@@ -560,4 +570,4 @@ def test_the_variants_by_their_names(name, shape):
 def test_variants_that_do_two_things_do_them_in_turn():
     toys, digits = data.load("toy"), data.load("digits")
     assert same(data.load("toy/grey-28x28").test, data.resize(data.grey(toys.test)))
-    assert same(data.load("digits/moved-noise").test, data.colour_noise(data.move(digits.test)))
+    assert same(data.load("digits/moved-noise").test, data.colour_noise(data.shift_randomly(digits.test)))

@@ -6,11 +6,11 @@ import sys
 import pytest
 import torch
 
-from cifar_lib import device  # noqa: F401
+from cifar_lib.system import device  # noqa: F401
 
 SMALL = """
 import torch
-from cifar_lib import device
+from cifar_lib.system import device
 torch.set_num_threads(2)
 numbers = torch.full((1_000_000,), 1e-20)
 print(int((numbers + 1).sum()), int((numbers * 1e-20).count_nonzero()))
@@ -42,7 +42,7 @@ def test_memory_is_kept_for_a_while_and_then_given_back():
         "    many = [torch.ones(2**20) for _ in range(50)]  # 4 MB each\n"
         "before = resident()\n"
         "with device.memory_given_back():\n"
-        "    device.keep_memory()\n"
+        "    device.keep_freed_memory()\n"
         "    fill_and_free()\n"
         "    print(resident() - before)\n"
         "print(resident() - before)\n"

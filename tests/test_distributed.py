@@ -15,7 +15,8 @@ import together
 import torch
 from torch import nn
 
-from cifar_lib import data, device, distributed, models, runs, train
+from cifar_lib import data, models, runs, training
+from cifar_lib.system import device, distributed
 
 LIMIT = 300  # seconds for what takes ten on a free machine
 LAUNCHER = 35  # seconds that torchrun gives processes to end before it kills them, and a few more
@@ -181,7 +182,7 @@ def test_the_parts_of_a_batch_are_the_batch(processes, few_images, monkeypatch):
     monkeypatch.setattr(distributed, "count", lambda: processes)
     for rank in range(processes):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
-        parts.append(list(data.batches(few_images.train, 31, part=distributed.part(31), **choices)))
+        parts.append(list(data.batches(few_images.train, 31, shard=distributed.shard(31), **choices)))
     for batch, pieces in zip(whole, zip(*parts, strict=True), strict=True):
         for one, together_again in zip(batch, map(torch.cat, zip(*pieces, strict=True)), strict=True):
             assert torch.equal(one, together_again)
@@ -193,13 +194,13 @@ def test_one_process_exchanges_nothing(monkeypatch, few_images):
     def exchange(*arguments, **options):
         raise AssertionError("something was exchanged")
 
-    monkeypatch.setattr(distributed, "_exchange", exchange)
+    monkeypatch.setattr(distributed, "exchange", exchange)
     monkeypatch.setenv("WORLD_SIZE", "1")
     built = []
     build = models.build
     monkeypatch.setattr(models, "build", lambda *a: built.append(build(*a)) or built[-1])
-    with distributed.joined():
-        train.train(together.TINY, few_images)
+    with distributed.process_group():
+        training.train(together.TINY, few_images)
     norms = [layer for layer in built[0].modules() if isinstance(layer, nn.BatchNorm2d)]
     assert norms and not any(isinstance(layer, distributed.BatchNorm) for layer in norms)
 
@@ -211,7 +212,7 @@ def test_a_lost_process_is_a_sentence(monkeypatch):
     monkeypatch.setattr(distributed, "count", lambda: 2)
     monkeypatch.setattr(distributed.dist, "all_reduce", lost)
     with pytest.raises(distributed.CourseError, match=r"^Another process .*\(Connection closed by peer\)\.$"):
-        distributed.add_up([torch.ones(2)])
+        distributed.all_reduce([torch.ones(2)])
 
 
 # What follows takes minutes: more processes, and faults.

@@ -14,7 +14,8 @@ import fakes
 import pytest
 import requests
 
-from cifar_lib import CourseError, data, download, sources
+from cifar_lib import CourseError, data
+from cifar_lib.data import download, layouts
 
 CONTENT = bytes(i * i % 251 for i in range(300_000))
 NAME = "file.bin"
@@ -203,8 +204,8 @@ def fetch(server, folder, monkeypatch):
             monkeypatch.setattr(download, "ANSWER_SECONDS", 0.6)
             monkeypatch.setattr(download, "SILENT_SECONDS", 0.3)
         mirrors = [f"http://127.0.0.1:{server.server_port}/{behaviour}" for behaviour in behaviours]
-        monkeypatch.setitem(download.MIRRORS, "cifar10", mirrors)
-        monkeypatch.setitem(download.FILES, "cifar10", [(NAME, hashlib.md5(CONTENT).hexdigest())])
+        fakes.change_spec(monkeypatch, "cifar10", mirrors=mirrors)
+        fakes.change_spec(monkeypatch, "cifar10", downloads={NAME: hashlib.md5(CONTENT).hexdigest()})
         download.fetch("cifar10", folder)
 
     return fetch
@@ -310,8 +311,7 @@ def test_every_mirror_is_named_with_its_reason(fetch):
 
 
 def test_no_connection(fetch, monkeypatch, folder):
-    monkeypatch.setattr(download, "MIRRORS", {})
-    monkeypatch.setitem(download.MIRRORS, "cifar10", ["http://127.0.0.1:9"])
+    fakes.change_spec(monkeypatch, "cifar10", mirrors=["http://127.0.0.1:9"])
     with pytest.raises(CourseError, match=r"\(127.0.0.1:9: no connection, or cut off\)"):
         download.fetch("cifar10", folder)
 
@@ -409,10 +409,11 @@ def test_two_at_once_ask_once(fetch, server, folder):
 PROCESS = """
 import sys
 from pathlib import Path
-from cifar_lib import download
+from dataclasses import replace
+from cifar_lib.data import SPECS, download
 
 mirror, name, checksum, folder = sys.argv[1:]
-download.MIRRORS["cifar10"], download.FILES["cifar10"] = [mirror], [(name, checksum)]
+SPECS["cifar10"] = replace(SPECS["cifar10"], mirrors=[mirror], downloads={name: checksum})
 download.fetch("cifar10", Path(folder))
 """
 
@@ -491,12 +492,8 @@ def test_load_downloads_what_is_missing_and_keeps_it(server, folder, monkeypatch
     archive = fakes.write_batches_archive(folder, parts, monkeypatch)
     server.files[archive.name] = archive.read_bytes()
     archive.unlink()
-    monkeypatch.setitem(
-        download.MIRRORS,
-        "cifar10",
-        [f"http://127.0.0.1:{server.server_port}/{way}" for way in ("busy", "good")],
-    )
-    monkeypatch.setitem(download.FILES, "cifar10", [(sources.ARCHIVE, sources.ARCHIVE_MD5)])
+    mirrors = [f"http://127.0.0.1:{server.server_port}/{way}" for way in ("busy", "good")]
+    fakes.change_spec(monkeypatch, "cifar10", mirrors=mirrors)
     loaded = data.load("cifar10")
     assert len(loaded.train) == 40
     assert archive.read_bytes() == server.files[archive.name]
@@ -507,7 +504,7 @@ def serve_mnist(server, folder, parts, monkeypatch, behaviour):
     for path in paths:
         server.files[path.name] = path.read_bytes()
         path.unlink()
-    monkeypatch.setitem(download.MIRRORS, "mnist", [f"http://127.0.0.1:{server.server_port}/{behaviour}"])
-    listed = sources.MNIST_FILES.items()
+    fakes.change_spec(monkeypatch, "mnist", mirrors=[f"http://127.0.0.1:{server.server_port}/{behaviour}"])
+    listed = layouts.MNIST_FILES.items()
     monkeypatch.setitem(download.FILES, "mnist", [(f"MNIST/raw/{n}", md5) for n, md5 in listed])
     return paths

@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cifar_lib import data, device, evaluate, models, recipes, runs, train
+from cifar_lib import data, evaluate, models, recipes, runs, training
+from cifar_lib.system import device
 
 LOGITS = torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [1.0, 3.0, 2.0], [2.0, 1.0, 3.0]])
 LABELS = torch.tensor([0, 1, 0, 2])
@@ -79,7 +80,7 @@ def test_logits_are_those_of_evaluation_mode_and_leave_the_mode_alone(toy_images
         expected = model(data.normalize(pixels))
     model.train()
     before = model.bn_conv1.running_mean.clone()
-    outputs = evaluate.logits(model, pixels)
+    outputs = evaluate.predict(model, pixels)
     torch.testing.assert_close(outputs, expected)
     assert outputs.dtype == torch.float32
     assert not outputs.requires_grad
@@ -93,9 +94,9 @@ def test_the_results_are_those_of_both_ways_to_look_and_no_view_is_computed_twic
     model, seen = models.SkipCNN(width=4), []
     model.register_forward_hook(lambda _, inputs, outputs: seen.append(len(outputs)))
     images = toy_images.test
-    found = runs._results(model, {"test": images}, views)
+    found = runs.replay._results(model, {"test": images}, views)
     assert sum(seen) == views * len(images)
-    plain, mean = (evaluate.logits(model, images.pixels, n) for n in (1, views))
+    plain, mean = (evaluate.predict(model, images.pixels, n) for n in (1, views))
     assert found["test_accuracy"] == evaluate.accuracy(plain, images.labels)
     assert found["test_loss"] == evaluate.loss(plain, images.labels)
     assert found.get("test_accuracy_views") == (evaluate.accuracy(mean, images.labels) if views > 1 else None)
@@ -124,12 +125,12 @@ def test_a_training_step_in_half_precision_agrees_with_float32(dtype, tolerance,
 
 def test_training_in_bfloat16_follows_float32(toy_images, monkeypatch):
     """The mean loss of each of the first epochs is within 5 %."""
-    recipe = recipes.get("small-quick").but(batch_size=60, epochs=3)
+    recipe = recipes.get("small-quick").replace(batch_size=60, epochs=3)
     losses = {}
     for dtype in (torch.float32, torch.bfloat16):
         monkeypatch.setattr(device, "training_dtype", lambda device, dtype=dtype: dtype)
         losses[dtype] = [
-            entry["train_loss"] for entry in train.train(recipe, toy_images, device="cpu").history
+            entry["train_loss"] for entry in training.train(recipe, toy_images, device="cpu").history
         ]
     assert losses[torch.bfloat16] == pytest.approx(losses[torch.float32], rel=0.05)
     assert losses[torch.bfloat16] != losses[torch.float32]
@@ -139,7 +140,7 @@ def test_training_in_bfloat16_follows_float32(toy_images, monkeypatch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_outputs_on_a_gpu_agree_with_the_cpu(toy_images):
     model = models.SkipCNN(width=16).eval()
-    here = evaluate.logits(model, toy_images.test.pixels)
-    there = evaluate.logits(model.cuda(), toy_images.test.pixels)
+    here = evaluate.predict(model, toy_images.test.pixels)
+    there = evaluate.predict(model.cuda(), toy_images.test.pixels)
     assert there.device.type == "cpu"
     torch.testing.assert_close(there, here, rtol=1e-2, atol=1e-2)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from cifar_lib import models
-from cifar_lib.family import (
+from cifar_lib.models import (
     VGG,
     AlexNet,
     BeginnerNet,
@@ -110,7 +110,7 @@ def resnet(channels, side, blocks=1):
 def test_shape_and_parameters(network, counted, shape):
     model = network(shape)
     assert model(torch.zeros(2, *shape)).shape == (2, 10)
-    assert models.parameters(model) == counted(*shape[:2])
+    assert models.count_parameters(model) == counted(*shape[:2])
 
 
 @pytest.mark.parametrize("widths", [(4, 8), (4, 8, 8, 8)])
@@ -120,8 +120,8 @@ def test_vgg_may_have_fewer_or_more_stages(widths):
 
 def test_sizes_that_were_published():
     """PyTorch's tutorial network has 62,006 parameters; He et al.'s table 6 gives ResNet-20 0.27 million."""
-    assert models.parameters(BeginnerNet()) == lenet(3, 32) == 62_006
-    assert round(models.parameters(ResNet(blocks=3)) / 1e6, 2) == 0.27
+    assert models.count_parameters(BeginnerNet()) == lenet(3, 32) == 62_006
+    assert round(models.count_parameters(ResNet(blocks=3)) / 1e6, 2) == 0.27
 
 
 def test_the_beginners_network_is_lenet_with_relu_and_max_pooling():
@@ -154,7 +154,7 @@ def test_a_resnet_has_six_layers_a_block_and_two(blocks):
 def test_flops_of_an_inception_module():
     """Each weight of a convolution is used at each of 16×16 positions; a multiply-add counts as two."""
     weights = 24 * 16 + (24 * 12 + 12 * 24 * 3 * 3) + (24 * 4 + 4 * 8 * 5 * 5) + 24 * 8
-    assert models.flops(Inception(24, 16, 24, 8, 8), (24, 16, 16)) == 2 * 16 * 16 * weights == 2_228_224
+    assert models.count_flops(Inception(24, 16, 24, 8, 8), (24, 16, 16)) == 2 * 16 * 16 * weights == 2_228_224
 
 
 @pytest.mark.parametrize("kind", [Inception, FactorisedInception])

@@ -4,7 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cifar_lib import data, evaluate, fast, optim, recipes, runs, train
+from cifar_lib import data, evaluate, recipes, runs, training
+from cifar_lib.models import fast
+from cifar_lib.training import muon
 
 FAST = recipes.Recipe(
     "fast",
@@ -18,7 +20,7 @@ FAST = recipes.Recipe(
     schedule="linear",
     label_smoothing=0.2,
     flip=True,
-    crop=2,
+    shift=2,
     sides=[[0, 24], [0.5, 32]],
     views=6,
 )
@@ -82,7 +84,7 @@ def test_inner_channels_lie_between_the_convolutions_of_a_stage():
 def test_orthogonal_keeps_the_directions_and_evens_out_their_lengths(shape):
     torch.manual_seed(0)
     matrix = torch.randn(shape)
-    found = optim.orthogonal(matrix, iterations=5)
+    found = muon.orthogonal(matrix, iterations=5)
     u, values, v = torch.linalg.svd(matrix, full_matrices=False)
     turned = u.T @ found @ v.T
     assert (turned - turned.diagonal().diag()).abs().max() < 0.05
@@ -96,7 +98,7 @@ def test_muon_takes_the_documented_step(kind):
     """With a rate that is a number, and with one that lies on a device."""
     torch.manual_seed(0)
     filters, bias = torch.randn(4, 3, 3, 3, requires_grad=True), torch.ones(5, requires_grad=True)
-    optimizer = optim.Muon([filters], [{"params": [bias], "scale": 10.0}], lr=0.1, weight_decay=0.5)
+    optimizer = muon.Muon([filters], [{"params": [bias], "scale": 10.0}], lr=0.1, weight_decay=0.5)
     buffer, weight, shift, shift_buffer = torch.zeros_like(filters), filters.detach().clone(), 1.0, 0.0
     for rate in (0.1, 0.05):
         for group in optimizer.param_groups:
@@ -104,7 +106,7 @@ def test_muon_takes_the_documented_step(kind):
         filters.grad, bias.grad = torch.randn_like(filters), torch.full((5,), 0.3)
         optimizer.step()
         buffer = 0.6 * buffer + filters.grad
-        step = optim.orthogonal((filters.grad + 0.6 * buffer).flatten(1)).view_as(weight)
+        step = muon.orthogonal((filters.grad + 0.6 * buffer).flatten(1)).view_as(weight)
         weight = weight * 2 / weight.norm() - rate * step
         shift_buffer = 0.85 * shift_buffer + 0.3
         shift = shift * (1 - rate * 0.5) - rate * 10 * (0.3 + 0.85 * shift_buffer)
@@ -112,10 +114,10 @@ def test_muon_takes_the_documented_step(kind):
     torch.testing.assert_close(bias.detach(), torch.full((5,), shift))
 
 
-@pytest.mark.parametrize("alone", [0, optim.ALONE])
+@pytest.mark.parametrize("alone", [0, muon.ALONE])
 def test_filters_of_one_shape_do_not_see_each_other(alone, monkeypatch):
     """Together as each by itself, in whatever order memory holds them."""
-    monkeypatch.setattr(optim, "ALONE", alone)
+    monkeypatch.setattr(muon, "ALONE", alone)
     torch.manual_seed(0)
     shapes = [(6, 4, 3, 3), (40, 2, 3, 3), (6, 4, 3, 3), (6, 2, 3, 6), (40, 2, 3, 3), (6, 36)]
     weights = [torch.randn(shape) for shape in shapes]
@@ -124,7 +126,7 @@ def test_filters_of_one_shape_do_not_see_each_other(alone, monkeypatch):
 
     def stepped(places):
         chosen = [torch.nn.Parameter(weights[place].clone()) for place in places]
-        optimizer = optim.Muon(chosen, [], lr=0.1)
+        optimizer = muon.Muon(chosen, [], lr=0.1)
         for weight, place in zip(chosen, places, strict=True):
             weight.grad = gradients[place]
         optimizer.step()
@@ -138,14 +140,14 @@ def test_filters_of_one_shape_do_not_see_each_other(alone, monkeypatch):
 
 def test_the_fast_network_learns_the_toy_images():
     dataset = data.load("toy")
-    trained = train.train(FAST, dataset)
+    trained = training.train(FAST, dataset)
     assert trained.history[-1]["val_accuracy"] > 0.6
 
 
 def test_a_stopped_training_with_muon_goes_on_exactly(tmp_path, monkeypatch):
     dataset, path = data.load("toy"), tmp_path / "fast.safetensors"
-    whole = train.train(FAST, dataset)
-    save = train.save_checkpoint
+    whole = training.train(FAST, dataset)
+    save = training.save_checkpoint
 
     def save_and_die(*arguments):
         save(*arguments)
@@ -153,9 +155,9 @@ def test_a_stopped_training_with_muon_goes_on_exactly(tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(train, "save_checkpoint", save_and_die)
-        train.train(FAST, dataset, checkpoint=path)
-    continued = train.train(FAST, dataset, checkpoint=path)
+        patch.setattr(training.loop, "save_checkpoint", save_and_die)
+        training.train(FAST, dataset, checkpoint=path)
+    continued = training.train(FAST, dataset, checkpoint=path)
     assert [entry["train_loss"] for entry in continued.history] == [e["train_loss"] for e in whole.history]
     weights = whole.model.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in continued.model.state_dict().items())
@@ -163,8 +165,8 @@ def test_a_stopped_training_with_muon_goes_on_exactly(tmp_path, monkeypatch):
 
 def test_more_views_are_recorded_beside_the_single_one(monkeypatch):
     monkeypatch.setenv("CIFAR_PROFILE", "full")
-    monkeypatch.setattr(runs, "_checkpoint_file", lambda *arguments: None)
-    run = runs.run(FAST.but(epochs=1, holdout=False))
+    monkeypatch.setattr(runs.queue, "checkpoint_file", lambda key: None)
+    run = runs.run(FAST.replace(epochs=1, holdout=False))
     assert set(run.result) == {"test_accuracy", "test_top2", "test_accuracy_views", "test_loss"}
     assert (run.data["n_train"], run.data["n_val"]) == (len(data.load("toy").train), 0)
 
@@ -172,7 +174,7 @@ def test_more_views_are_recorded_beside_the_single_one(monkeypatch):
 @pytest.mark.parametrize("views", [1, 2, 6])
 def test_views_are_weighted_and_see_the_image_from_all_sides(views):
     image = torch.arange(48.0).view(1, 3, 4, 4)
-    seen = evaluate.seen(image, views)
+    seen = evaluate.weighted_views(image, views)
     assert len(seen) == views
     assert sum(weight for weight, _ in seen) == 1
     assert torch.equal(seen[0][1], image)

@@ -13,7 +13,8 @@ import pytest
 import torch
 from processes import TOY
 
-from cifar_lib import CourseError, data, download, runs, toy, train
+from cifar_lib import CourseError, data, runs, training
+from cifar_lib.data import download, generated
 
 BYTES = 4 << 20
 
@@ -65,14 +66,14 @@ def refusal(function, *arguments, **options):
 @pytest.fixture
 def small(tiny, monkeypatch):
     """A recipe for few images."""
-    monkeypatch.setitem(toy.GENERATORS, "toy", TOY)
-    return tiny.but(options={"width": 8}, epochs=3)
+    monkeypatch.setitem(generated.GENERATORS, "toy", TOY)
+    return tiny.replace(options={"width": 8}, epochs=3)
 
 
 @pytest.mark.parametrize("left", [0, 40_000])
 def test_a_checkpoint(left, disk, small, monkeypatch):
     dataset = data.load("toy")
-    path, save = disk.place / "small.safetensors", train.save_checkpoint
+    path, save = disk.place / "small.safetensors", training.save_checkpoint
 
     def full_at_the_second(*arguments):
         if len(arguments[4].history) == 2:
@@ -82,11 +83,11 @@ def test_a_checkpoint(left, disk, small, monkeypatch):
 
     kept = {}
     with monkeypatch.context() as patch:
-        patch.setattr(train, "save_checkpoint", full_at_the_second)
-        assert refusal(train.train, small, dataset, checkpoint=path) == no_space(path)
+        patch.setattr(training.loop, "save_checkpoint", full_at_the_second)
+        assert refusal(training.train, small, dataset, checkpoint=path) == no_space(path)
     assert disk.files() == kept and list(kept) == [path.name]
     disk.empty()
-    resumed, straight = train.train(small, dataset, checkpoint=path), train.train(small, dataset)
+    resumed, straight = training.train(small, dataset, checkpoint=path), training.train(small, dataset)
     assert resumed.history[0] == history(kept[path.name])[0]  # times too: it was not trained again
     weights = straight.model.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in resumed.model.state_dict().items())
@@ -100,9 +101,9 @@ def history(content):
 
 @pytest.mark.parametrize("failing", ["weights", "record"])
 def test_a_record(failing, disk, small, monkeypatch):
-    other = small.but(name="other", epochs=1)
-    runs.record(other, 0, folder=disk.place, keep_weights=True, progress=False)
-    kept, as_run = disk.files(), runs._as_run
+    other = small.replace(name="other", epochs=1)
+    runs.train_and_record(other, 0, folder=disk.place, keep_weights=True, progress=False)
+    kept, as_run = disk.files(), runs.queue.as_run
     room = -(-len(kept["other-seed0.safetensors"]) // 4096) * 4096  # the blocks of the weights
 
     def full_after_training(*arguments):
@@ -112,14 +113,14 @@ def test_a_record(failing, disk, small, monkeypatch):
     path, weights = runs.record_file("tiny", 0, disk.place), runs.weights_file("tiny", 0, disk.place)
     record = partial(runs.record, small, 0, folder=disk.place, keep_weights=True, progress=False)
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_as_run", full_after_training)
+        patch.setattr(runs.queue, "as_run", full_after_training)
         assert refusal(record) == no_space(weights if failing == "weights" else path)
     found = disk.files()
     assert set(found) - set(kept) == {"tiny-seed0.lock"} | ({weights.name} if failing == "record" else set())
     assert kept.items() <= found.items()
     disk.empty()
     with monkeypatch.context() as patch:
-        patch.setattr(train, "train_epoch", lambda *_: pytest.fail("it trained"))
+        patch.setattr(training.loop, "train_epoch", lambda *_: pytest.fail("it trained"))
         assert record() == path
     assert set(disk.files()) - set(kept) == {path.name, weights.name}
     assert runs.load_record(path).recipe == small
@@ -154,8 +155,8 @@ def test_a_download(disk, tmp_path, monkeypatch):
     handler = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=tmp_path / "served"))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setitem(download.MIRRORS, "cifar10", [f"http://127.0.0.1:{server.server_port}"])
-    monkeypatch.setitem(download.FILES, "cifar10", [("file.bin", hashlib.md5(content).hexdigest())])
+    fakes.change_spec(monkeypatch, "cifar10", mirrors=[f"http://127.0.0.1:{server.server_port}"])
+    fakes.change_spec(monkeypatch, "cifar10", downloads={"file.bin": hashlib.md5(content).hexdigest()})
     disk.fill(400_000)
     assert refusal(download.fetch, "cifar10", disk.place) == no_space(disk.place / "file.bin")
     part = disk.files()["file.bin.part"]

@@ -18,7 +18,9 @@ import pytest
 import torch
 from processes import ENVIRONMENT, RECIPES, TOY
 
-from cifar_lib import files, runs, toy
+from cifar_lib import runs
+from cifar_lib.data import generated
+from cifar_lib.system import files
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 SEED = 5
@@ -167,11 +169,11 @@ def test_killed_while_safetensors_writes(children, tmp_path, cache):
 
 def test_another_process_gives_the_same_bits(children, tmp_path, cache, monkeypatch):
     """Two interpreters that share nothing but the machine and the number of threads."""
-    monkeypatch.setitem(toy.GENERATORS, "toy", TOY)
+    monkeypatch.setitem(generated.GENERATORS, "toy", TOY)
     children.run(*recording("adam", tmp_path / "there"))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    runs.record(RECIPES["adam"], SEED, folder=tmp_path / "here", device="cpu", keep_weights=True)
+    runs.train_and_record(RECIPES["adam"], SEED, folder=tmp_path / "here", device="cpu", keep_weights=True)
     torch.set_num_threads(threads)
     assert outcome(tmp_path / "here", "adam") == outcome(tmp_path / "there", "adam")
 
@@ -199,10 +201,10 @@ def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path):
     path.parent.mkdir()
     asides = [write_and_die(path) for _ in range(3)]
     assert [aside.exists() for aside in asides] == [False, False, True]  # each removed the one before
-    with files.written_aside(path) as aside:
+    with files.atomic_write(path) as aside:
         living = list(path.parent.iterdir())
         aside.write_text("whole")
-        with files.written_aside(path) as other:  # this process lives: its aside is left alone
+        with files.atomic_write(path) as other:  # this process lives: its aside is left alone
             other.write_text("other")
         assert aside.exists()
     assert living == [aside.parent]
@@ -214,7 +216,7 @@ def write_and_die(path):
     """A child that is killed while it writes `path`; returns what it left."""
     process = os.fork()
     if process == 0:
-        with files.written_aside(path) as aside:
+        with files.atomic_write(path) as aside:
             aside.write_text("half")
             os.kill(os.getpid(), signal.SIGKILL)
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
@@ -229,6 +231,6 @@ def test_what_belongs_to_others_is_left(tmp_path):
     others += [f"{here}notes-x.part", f"{here}{os.getpid()}-x.part", f"{here}{os.getppid()}-x.part"]
     for name in (*others, f"{here}{dead}-x.part"):
         (path.parent / name).mkdir(parents=True)
-    with files.written_aside(path) as aside:
+    with files.atomic_write(path) as aside:
         aside.write_text("whole")
     assert {found.name for found in path.parent.iterdir()} == {path.name, *others}

@@ -32,13 +32,13 @@ def skip_cnn_parameters(width, merge, batch_norm, head):
 def test_skip_cnn_shape_and_parameters(merge, batch_norm, head):
     model = SkipCNN(width=8, merge=merge, batch_norm=batch_norm, head=head)
     assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
-    assert models.parameters(model) == skip_cnn_parameters(8, merge, batch_norm, head)
+    assert models.count_parameters(model) == skip_cnn_parameters(8, merge, batch_norm, head)
     assert any(isinstance(module, nn.BatchNorm2d) for module in model.modules()) == batch_norm
 
 
 def test_parameters_of_the_papers_network():
     model = models.build(recipes.RECIPES["paper"], (3, 32, 32))
-    assert models.parameters(model) == skip_cnn_parameters(32, "concat", True, "flatten") == 374_570
+    assert models.count_parameters(model) == skip_cnn_parameters(32, "concat", True, "flatten") == 374_570
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_parameters_of_the_papers_network():
 def test_mlp_shape_and_parameters(shape, hidden, count):
     model = MLP(shape, hidden)
     assert model(torch.zeros(2, *shape)).shape == (2, 10)
-    assert models.parameters(model) == count
+    assert models.count_parameters(model) == count
     assert sum(isinstance(module, nn.ReLU) for module in model.modules()) == len(hidden)
 
 
@@ -62,7 +62,7 @@ def test_deep_cnn_shape_and_parameters(batch_norm, skip):
     model = DeepCNN(depth=6, width=8, skip=skip, batch_norm=batch_norm)
     assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
     expected = convolution(3, 8, bias=True) + 6 * convolution(8, 8, bias=True) + 8 * 10 + 10
-    assert models.parameters(model) == expected + (6 * 16 if batch_norm else 0)
+    assert models.count_parameters(model) == expected + (6 * 16 if batch_norm else 0)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
@@ -72,7 +72,7 @@ def test_deep_cnn_stride_is_the_first_convolutions_alone(stride):
         module.register_forward_hook(lambda _, __, output: sizes.append(output.shape[2:]))
     model(torch.zeros(1, 3, 32, 32))
     assert sizes == [(32 // stride, 32 // stride)] * 2
-    assert models.parameters(model) == models.parameters(DeepCNN(depth=2, width=4))
+    assert models.count_parameters(model) == models.count_parameters(DeepCNN(depth=2, width=4))
 
 
 def test_deep_cnn_adds_the_input_of_each_pair():
@@ -115,7 +115,9 @@ def test_every_recipe_can_be_built(name):
 
 @pytest.mark.parametrize("name", ["small-add", "small-no-skip"])
 def test_without_the_concatenation_a_greater_width_keeps_the_number_of_parameters(name):
-    one, other = (models.parameters(models.build(recipes.RECIPES[n], (3, 32, 32))) for n in (name, "small"))
+    one, other = (
+        models.count_parameters(models.build(recipes.RECIPES[n], (3, 32, 32))) for n in (name, "small")
+    )
     assert one == pytest.approx(other, rel=0.03)
 
 
@@ -178,7 +180,7 @@ def test_another_activation_takes_the_place_of_every_relu(activation, kind, merg
     )
     assert list(before.values()).count(nn.ReLU) == (5 if merge == "none" else 6)
     assert after == {name: kind if was is nn.ReLU else was for name, was in before.items()}
-    assert models.parameters(changed) == models.parameters(usual)
+    assert models.count_parameters(changed) == models.count_parameters(usual)
     relus = fx.symbolic_trace(changed)
     assert not [node for node in relus.graph.nodes if "relu" in str(node.target) and node.op != "call_module"]
 
@@ -193,12 +195,12 @@ def test_the_skip_reaches_the_size_of_what_it_meets():
 
 
 def test_flops_agree_with_a_hand_count():
-    assert models.flops(MLP(hidden=(128,))) == 2 * (3072 * 128 + 128 * 10)
-    assert models.flops(MLP((1, 28, 28), (16,)), (1, 28, 28)) == 2 * (784 * 16 + 16 * 10)
+    assert models.count_flops(MLP(hidden=(128,))) == 2 * (3072 * 128 + 128 * 10)
+    assert models.count_flops(MLP((1, 28, 28), (16,)), (1, 28, 28)) == 2 * (784 * 16 + 16 * 10)
     w = 8
     products = 32**2 * 27 * w + 16**2 * (9 * w * 2 * w + 9 * 4 * w * w + w * 2 * w)
     products += 8**2 * (9 * 4 * w * 4 * w * 2) + 4 * w * 16 * 10
-    assert models.flops(SkipCNN(width=w)) == 2 * products
+    assert models.count_flops(SkipCNN(width=w)) == 2 * products
 
 
 @pytest.mark.parametrize(
@@ -210,13 +212,13 @@ def test_flops_agree_with_torchs_counter(recipe):
     model = models.build(recipe, (3, 32, 32)).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, 3, 32, 32))
-    assert models.flops(model) == counter.get_total_flops()
+    assert models.count_flops(model) == counter.get_total_flops()
 
 
 def test_flops_leave_the_network_as_it_was():
     model = SkipCNN(width=4)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    models.flops(model)
+    models.count_flops(model)
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 

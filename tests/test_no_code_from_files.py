@@ -16,10 +16,10 @@ import pytest
 import torch
 
 import cifar_lib
-from cifar_lib import CourseError, data, recipes, runs, sources, train
+from cifar_lib import CourseError, data, recipes, runs, training
 
 ROOT = Path(cifar_lib.__file__).parent.parent
-BATCHES = [name for names in sources.CIFAR_BATCHES.values() for name in names]
+BATCHES = [name for names in data.SPECS["cifar10"].members.values() for name in names]
 
 
 class Harm:
@@ -104,11 +104,11 @@ def archive_of(path, content):
 
 
 def test_a_wrong_archive_is_not_opened(marker, folder, monkeypatch):
-    archive_of(folder / sources.ARCHIVE, bare(marker))
+    archive_of(folder / fakes.ARCHIVE, bare(marker))
     assert "is damaged (its checksum differs)" in refused(data.load, "cifar10")
     # Even one of the right checksum is opened only batch by batch, by theirs.
-    checksum = hashlib.md5((folder / sources.ARCHIVE).read_bytes()).hexdigest()
-    monkeypatch.setattr(sources, "ARCHIVE_MD5", checksum)
+    checksum = hashlib.md5((folder / fakes.ARCHIVE).read_bytes()).hexdigest()
+    fakes.change_spec(monkeypatch, "cifar10", downloads={fakes.ARCHIVE: checksum})
     assert "data_batch_1" in refused(data.load, "cifar10")
 
 
@@ -123,7 +123,7 @@ def test_other_originals_are_no_code(kind, marker, folder, monkeypatch):
     for path in (folder / "cifar10").iterdir():
         path.unlink()
     (folder / "cifar10").rmdir()
-    for ending in sources.ARCHIVE_ENDINGS:
+    for ending in fakes.ARCHIVE_ENDINGS:
         (folder / f"cifar10{ending}").write_bytes(kind(marker))
         refused(data.load, "cifar10")
         (folder / f"cifar10{ending}").unlink()
@@ -141,7 +141,7 @@ def test_the_prepared_file_is_no_code(kind, marker):
 def test_a_checkpoint_is_no_code(kind, marker, tmp_path, tiny, toy_images):
     path = tmp_path / "tiny.safetensors"
     path.write_bytes(kind(marker))
-    assert "is damaged: delete it" in refused(train.train, tiny, toy_images, checkpoint=path)
+    assert "is damaged: delete it" in refused(training.train, tiny, toy_images, checkpoint=path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -149,7 +149,7 @@ def test_recorded_weights_and_records_are_no_code(kind, marker, recorded_folder)
     content = json.loads((Path(__file__).parent / "records" / "schema-1.json").read_text())
     runs.record_file("mlp-mnist", 0).write_text(json.dumps(content))
     runs.weights_file("mlp-mnist", 0).write_bytes(kind(marker))
-    (run,) = runs.recorded("mlp-mnist")
+    (run,) = runs.load_runs("mlp-mnist")
     assert "are damaged" in refused(run.network)
     runs.record_file("mlp-mnist", 0).write_bytes(kind(marker))
     assert "is not a recorded run" in refused(runs.recorded, "mlp-mnist")
@@ -220,13 +220,13 @@ def test_one_place_alone_opens_pickles():
     found = {name: list(dangers(source)) for name, source in sources_of_code()}
     assert len(found) > 20
     assert {name: seen for name, seen in found.items() if seen} == {
-        "cifar_lib/sources.py": ["import pickle", "call pickle.loads"]
+        "cifar_lib/layouts.py": ["import pickle", "call pickle.loads"]
     }
 
 
 def test_recipes_of_records_build_no_more_than_networks():
     """A record names its network; the name is looked up in a list, never imported."""
-    recipe = recipes.RECIPES["paper"].but(model="os.system")
+    recipe = recipes.RECIPES["paper"].replace(model="os.system")
     from cifar_lib import models
 
     assert "There is no network 'os.system'" in refused(models.build, recipe, (3, 32, 32))

@@ -25,8 +25,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from cifar_lib import CourseError, data, models, recipes, runs, sources
+from cifar_lib import CourseError, data, models, recipes, runs
 from cifar_lib import __main__ as command_line
+from cifar_lib.data import layouts
 
 ANY_FIXTURE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 FEW, MANY = (
@@ -94,7 +95,7 @@ def layout(kind):
         elif kind == "batches.tar.gz":
             (folder / "data").mkdir()
             fakes.write_batches_archive(folder / "data", parts, patch)
-            (folder / "data" / sources.ARCHIVE).rename(folder / sources.ARCHIVE)
+            (folder / "data" / fakes.ARCHIVE).rename(folder / fakes.ARCHIVE)
             for path in sorted((folder / "aside").rglob("*"), reverse=True):
                 path.rmdir() if path.is_dir() else path.unlink()
         elif kind in ("ubyte", "ubyte.gz"):
@@ -158,7 +159,7 @@ def loaded(files, name):
             warnings.simplefilter("ignore")
             found = or_sentence(data.load, name, root)
         if found is not None:
-            spec = sources.SPECS[name]
+            spec = layouts.SPECS[name]
             for images in (found.train, found.test):
                 assert images.pixels.dtype == torch.uint8 and images.labels.dtype == torch.int64
                 assert images.pixels.shape == (len(images), *spec.shape) and len(images) > 0
@@ -175,10 +176,11 @@ def at_hand(kind, patch):
     if kind == "batches":
         listed = {"train": "data", "test": "test"}
         listed = {part: {n: d for n, d in digest.items() if word in n} for part, word in listed.items()}
-        patch.setattr(sources, "CIFAR_BATCHES", listed)
+        fakes.change_spec(patch, "cifar10", members=listed)
     if kind.startswith("ubyte"):
         names = [f"{name.removesuffix('.gz')}.gz" for name in digest]
-        patch.setattr(sources, "MNIST_FILES", {name: digest.get(name, "0") for name in names})
+        downloads = {f"MNIST/raw/{name}": digest.get(name, "0") for name in names}
+        fakes.change_spec(patch, "mnist", downloads=downloads)
     return files
 
 
@@ -331,7 +333,7 @@ changes_of_recipes = st.dictionaries(st.sampled_from(FIELDS), anything | likely 
 
 def used(recipe):
     """What training, recording and replaying ask of a recipe, whatever it holds."""
-    assert recipe.but() == recipe or recipe != recipe  # an option may be nan
+    assert recipe.replace() == recipe or recipe != recipe  # an option may be nan
     for epoch in (0, 0.5):
         assert recipe.rate_at(epoch) >= 0
     assert recipe.side_at(0) is None or recipe.side_at(0) > 0
@@ -352,7 +354,7 @@ def test_a_recipe_of_any_values_is_one_or_a_sentence(values):
     changes_of_recipes | st.dictionaries(st.text(max_size=20), anything, max_size=2),
 )
 def test_a_changed_recipe_is_one_or_a_sentence(name, changes):
-    recipe = or_sentence(lambda: recipes.get(name).but(**changes))
+    recipe = or_sentence(lambda: recipes.get(name).replace(**changes))
     if recipe is not None:
         used(recipe)
 
@@ -416,7 +418,7 @@ def read(content):
     with torch.device("meta"):  # absurd sizes need no memory there
         or_sentence(models.build, run.recipe, tuple(shape))
     f"{run.model['parameters']:,} {run.model['flops'] / 1e6:.1f} {run.environment['device']}"
-    assert runs.as_record(run)["schema"] == runs.SCHEMA
+    assert runs.as_record(run)["schema"] == runs.record.SCHEMA
     return run
 
 

@@ -10,7 +10,7 @@ import pytest
 from cifar_lib import runs
 
 PATH = Path(__file__).parent.parent / "book" / "_ext" / "course.py"
-KEPT = runs.RECORDED
+KEPT = runs.record.RECORDED
 
 
 @pytest.fixture

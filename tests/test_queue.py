@@ -23,13 +23,14 @@ import os, sys, time
 from functools import partial
 from pathlib import Path
 
-from cifar_lib import recipes, toy, train
+from cifar_lib import recipes, training
+from cifar_lib.data import generated
 from cifar_lib.__main__ import main
 
 log, hang_after = Path(sys.argv[1]), int(sys.argv[2])
-toy.GENERATORS["toy"] = partial(toy.toy, 400, 100)
+generated.GENERATORS["toy"] = partial(generated.toy, 400, 100)
 recipes.QUICK_EPOCHS = 4  # of them two are left when it hangs
-train_epoch, save_checkpoint = train.train_epoch, train.save_checkpoint
+train_epoch, save_checkpoint = training.train_epoch, training.save_checkpoint
 
 
 def logged(recipe, model, optimizer, images, seed, epoch, before_step=None):
@@ -47,7 +48,7 @@ def hanging(path, recipe, dataset, seed, state, optimizer):
         time.sleep(3600)
 
 
-train.train_epoch, train.save_checkpoint = logged, hanging
+training.train_epoch, training.save_checkpoint = logged, hanging
 sys.exit(main(sys.argv[3:]))
 """
 
@@ -62,7 +63,7 @@ EPOCHS = Counter(
 
 @pytest.fixture(autouse=True)
 def as_many_epochs_as_the_workers(monkeypatch):
-    monkeypatch.setattr(recipes, "QUICK_EPOCHS", 4)
+    monkeypatch.setattr(recipes.recipe, "QUICK_EPOCHS", 4)
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def trained(tmp_path):
 def assert_all_recorded(place, cache):
     assert {path.name for path in place.iterdir()} == {f"{n}-seed{s}.json" for n in NAMES for s in SEEDS}
     for name in NAMES:
-        for run, seed in zip(runs.recorded(name, place), SEEDS, strict=True):
+        for run, seed in zip(runs.load_runs(name, place), SEEDS, strict=True):
             assert (run.recipe, run.seed) == (recipes.get(name), seed)
             assert len(run.history) == run.recipe.epochs
     assert list((cache / "checkpoints").iterdir()) == []
@@ -211,7 +212,7 @@ def test_whoever_holds_the_lock_may_die_at_any_moment(children, place, cache, tm
     assert times_passed(children, "record: renamed") == [4]
     for name in ("adam", "sgd"):
         for one, other in zip(
-            runs.recorded(name, place), runs.recorded(name, tmp_path / "alone"), strict=True
+            runs.load_runs(name, place), runs.load_runs(name, tmp_path / "alone"), strict=True
         ):
             assert one.result == other.result
             assert one.column("train_loss") == other.column("train_loss")

@@ -8,7 +8,7 @@ import torch
 
 from cifar_lib import data, recipes
 from cifar_lib.recipes import RECIPES, Recipe
-from cifar_lib.train import make_optimizer
+from cifar_lib.training import make_optimizer
 
 
 def test_the_paper_recipe_is_the_papers():
@@ -91,14 +91,14 @@ def rates(recipe, scheduler):
 @pytest.mark.parametrize("name", ["paper", "paper-quick", "study"])
 @pytest.mark.parametrize("factor", [0.1, 0.5])
 def test_the_step_schedule_is_torchs(name, factor):
-    recipe = recipes.get(name).but(schedule="step", decay_factor=factor)
+    recipe = recipes.get(name).replace(schedule="step", decay_factor=factor)
     expected = rates(recipe, lambda o: torch.optim.lr_scheduler.StepLR(o, recipe.decay_every, factor))
     assert [recipe.rate_at(epoch) for epoch in range(recipe.epochs)] == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["paper", "study"])
 def test_the_cosine_schedule_is_torchs(name):
-    recipe = RECIPES[name].but(schedule="cosine")
+    recipe = RECIPES[name].replace(schedule="cosine")
     expected = rates(recipe, lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, recipe.epochs))
     assert [recipe.rate_at(epoch) for epoch in range(recipe.epochs)] == pytest.approx(expected, rel=1e-9)
 
@@ -110,7 +110,7 @@ def test_the_papers_rate_falls_every_15_epochs():
 
 
 def test_one_cycle_climbs_for_a_quarter_and_falls_to_zero():
-    recipe = RECIPES["study"].but(epochs=8, rate=0.4)
+    recipe = RECIPES["study"].replace(epochs=8, rate=0.4)
     found = [recipe.rate_at(epoch) for epoch in (0, 1, 2, 5, 8)]
     assert found == pytest.approx([0, 0.2, 0.4, 0.2, 0])
 
@@ -125,9 +125,9 @@ def test_a_recipe_is_frozen():
 
 
 def test_but_changes_a_copy():
-    changed = RECIPES["paper"].but(rate=0.1, flip=True)
+    changed = RECIPES["paper"].replace(rate=0.1, flip=True)
     assert (changed.rate, changed.flip) == (0.1, True)
-    assert changed.but(rate=0.01, flip=False) == RECIPES["paper"]
+    assert changed.replace(rate=0.01, flip=False) == RECIPES["paper"]
     assert RECIPES["paper"].rate == 0.01
 
 
@@ -154,7 +154,7 @@ def test_the_quick_form_needs_no_file_and_few_epochs(name):
 
 @pytest.mark.parametrize(("epochs", "quick"), [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 2), (70, 2)])
 def test_the_quick_form_takes_half_the_epochs_and_at_most_two(epochs, quick):
-    recipe = RECIPES["paper"].but(epochs=epochs).quick()
+    recipe = RECIPES["paper"].replace(epochs=epochs).quick()
     assert recipe.epochs == quick
     rates = [recipe.rate_at(epoch) for epoch in range(quick)]
     dropped = [0.001] if quick > 1 else []

@@ -11,7 +11,7 @@ import torch
 from filelock import FileLock
 from scipy import stats
 
-from cifar_lib import CourseError, data, evaluate, recipes, runs, train
+from cifar_lib import CourseError, data, evaluate, recipes, runs, training
 
 ONCE = {}
 
@@ -20,7 +20,7 @@ ONCE = {}
 def recorded(recorded_folder, tiny):
     """The path of a recorded run of `tiny`, seed 0, with its weights; trained once for all tests."""
     if not ONCE:
-        runs.record(tiny, 0, keep_weights=True, progress=False)
+        runs.train_and_record(tiny, 0, keep_weights=True, progress=False)
         ONCE.update({path.name: path.read_bytes() for path in recorded_folder.iterdir()})
     for name, content in ONCE.items():
         (recorded_folder / name).write_bytes(content)
@@ -29,13 +29,13 @@ def recorded(recorded_folder, tiny):
 
 @pytest.fixture
 def no_training(monkeypatch):
-    monkeypatch.setattr(runs, "train", lambda *_, **__: pytest.fail("it trained"))
+    monkeypatch.setattr(runs.replay, "train", lambda *_, **__: pytest.fail("it trained"))
 
 
 def test_a_record_has_every_documented_key(recorded, tiny, toy_images, tmp_path):
     content = json.loads(recorded.read_text())
-    assert list(content) == ["schema", *runs.PARTS]
-    assert content["schema"] == runs.SCHEMA
+    assert list(content) == ["schema", *runs.record.PARTS]
+    assert content["schema"] == runs.record.SCHEMA
     assert content["recipe"] == tiny.as_dict()
     assert content["seed"] == 0
     assert content["data"] == {
@@ -48,7 +48,7 @@ def test_a_record_has_every_documented_key(recorded, tiny, toy_images, tmp_path)
     assert set(content["model"]) == {"name", "parameters", "flops", "shape"}
     assert content["model"]["shape"] == [3, 32, 32]
     assert set(content["environment"]) == {"device", "torch", "python", "code"}
-    assert content["environment"]["code"] == train.CODE_VERSION
+    assert content["environment"]["code"] == training.CODE_VERSION
     assert [entry["epoch"] for entry in content["history"]] == [1, 2, 3, 4]
     assert content["result"]["val_accuracy"] == content["history"][-1]["val_accuracy"]
     shares = ["val_accuracy", "val_top2", "test_accuracy", "test_top2"]
@@ -67,41 +67,41 @@ def test_a_record_is_read_back_as_it_was_written(recorded, tiny):
 
 
 def test_the_checkpoint_is_gone_when_the_record_is_there(recorded_folder, cache, tiny):
-    runs.record(tiny.but(epochs=1), 0, progress=False)
+    runs.train_and_record(tiny.replace(epochs=1), 0, progress=False)
     assert list((cache / "checkpoints").iterdir()) == []
 
 
 def test_what_is_recorded_is_left_alone(recorded, tiny, no_training):
     before = fakes.snapshot(recorded.parent)
-    assert runs.record(tiny, 0, keep_weights=True, progress=False) == recorded
+    assert runs.train_and_record(tiny, 0, keep_weights=True, progress=False) == recorded
     assert fakes.snapshot(recorded.parent) == before
 
 
 def test_another_recipe_of_the_same_name_does_not_replace_a_record(recorded, tiny, no_training):
     before = fakes.snapshot(recorded.parent)
     with pytest.raises(CourseError, match="holds another recipe of that name: move it away first"):
-        runs.record(tiny.but(rate=0.1), 0, progress=False)
+        runs.train_and_record(tiny.replace(rate=0.1), 0, progress=False)
     assert fakes.snapshot(recorded.parent) == before
 
 
 def test_a_recording_that_was_killed_goes_on(recorded_folder, tiny, monkeypatch):
-    expected = runs.load_record(runs.record(tiny, 0, progress=False))
+    expected = runs.load_record(runs.train_and_record(tiny, 0, progress=False))
     runs.record_file("tiny", 0).unlink()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(runs, "_as_run", interrupted)
-        runs.record(tiny, 0, progress=False)
+        patch.setattr(runs.queue, "as_run", interrupted)
+        runs.train_and_record(tiny, 0, progress=False)
     # The empty lock file is no harm: nobody holds it. It goes when the record is written.
     assert fakes.snapshot(recorded_folder) == {recorded_folder / "tiny-seed0.lock": b""}
     with monkeypatch.context() as patch:
-        patch.setattr("cifar_lib.train.train_epoch", lambda *_: pytest.fail("it trained"))
-        again = runs.load_record(runs.record(tiny, 0, progress=False, wait=False))
+        patch.setattr("cifar_lib.training.loop.train_epoch", lambda *_: pytest.fail("it trained"))
+        again = runs.load_record(runs.train_and_record(tiny, 0, progress=False, wait=False))
     assert again.result == expected.result
     assert [path.name for path in recorded_folder.iterdir()] == ["tiny-seed0.json"]
 
 
 def test_a_run_that_another_process_is_at_is_left_to_it(recorded_folder, tiny, no_training):
     with FileLock(recorded_folder / "tiny-seed0.lock"):
-        assert runs.record(tiny, 0, progress=False, wait=False) is None
+        assert runs.train_and_record(tiny, 0, progress=False, wait=False) is None
     assert not runs.record_file("tiny", 0).exists()
 
 
@@ -117,8 +117,8 @@ def test_a_run_that_another_process_finished_meanwhile_is_not_trained_again(
             recorded.write_bytes(content)
             return super().acquire(*arguments, **options)
 
-    monkeypatch.setattr(runs, "FileLock", SlowLock)
-    assert runs.record(tiny, 0, progress=False) == recorded
+    monkeypatch.setattr(runs.queue, "FileLock", SlowLock)
+    assert runs.train_and_record(tiny, 0, progress=False) == recorded
     assert recorded.read_bytes() == content
     assert not list(recorded_folder.glob("*.lock"))
 
@@ -126,15 +126,15 @@ def test_a_run_that_another_process_finished_meanwhile_is_not_trained_again(
 def test_a_checkpoint_that_a_recording_into_another_folder_removed_is_no_harm(
     recorded_folder, tiny, cache, monkeypatch
 ):
-    as_run = runs._as_run
+    as_run = runs.queue.as_run
 
     def meanwhile(*arguments):
         (checkpoint,) = (cache / "checkpoints").iterdir()
         checkpoint.unlink()
         return as_run(*arguments)
 
-    monkeypatch.setattr(runs, "_as_run", meanwhile)
-    assert runs.load_record(runs.record(tiny.but(epochs=1), 0, progress=False)).seed == 0
+    monkeypatch.setattr(runs.queue, "as_run", meanwhile)
+    assert runs.load_record(runs.train_and_record(tiny.replace(epochs=1), 0, progress=False)).seed == 0
     assert [path.name for path in recorded_folder.iterdir()] == ["tiny-seed0.json"]
 
 
@@ -143,7 +143,7 @@ def test_a_record_goes_into_the_folder_that_is_named(recorded_folder, tiny, tmp_
     assert runs.record_file("tiny", 3, "there") == Path("there/tiny-seed3.json")
     assert runs.weights_file("tiny", 3, "there") == Path("there/tiny-seed3.safetensors")
     with pytest.raises(CourseError, match="No run of 'tiny' is recorded"):
-        runs.recorded("tiny", tmp_path)
+        runs.load_runs("tiny", tmp_path)
 
 
 def interrupted(*arguments):
@@ -153,31 +153,33 @@ def interrupted(*arguments):
 def test_recorded_weights_give_the_same_outputs(recorded_folder, tiny, toy_images, monkeypatch):
     trained = []
     train = runs.train
-    monkeypatch.setattr(runs, "train", lambda *a, **o: trained.append(train(*a, **o)) or trained[-1])
-    kept = runs.load_record(runs.record(tiny, 0, keep_weights=True, progress=False))
+    monkeypatch.setattr(runs.replay, "train", lambda *a, **o: trained.append(train(*a, **o)) or trained[-1])
+    kept = runs.load_record(runs.train_and_record(tiny, 0, keep_weights=True, progress=False))
     network = kept.network()
     pixels = toy_images.test.pixels
-    assert torch.equal(evaluate.logits(network, pixels), evaluate.logits(trained[0].model, pixels))
+    assert torch.equal(evaluate.predict(network, pixels), evaluate.predict(trained[0].model, pixels))
     assert not network.training
     assert (
-        evaluate.accuracy(evaluate.logits(network, pixels), toy_images.test.labels)
+        evaluate.accuracy(evaluate.predict(network, pixels), toy_images.test.labels)
         == (kept.result["test_accuracy"])
     )
 
 
 def test_a_network_comes_from_the_folder_of_its_record(recorded, tiny, toy_images, tmp_path):
     folder = tmp_path / "elsewhere"
-    path = runs.record(tiny.but(epochs=1), 0, folder=folder, keep_weights=True, progress=False)
+    path = runs.train_and_record(tiny.replace(epochs=1), 0, folder=folder, keep_weights=True, progress=False)
     kept = runs.load_record(path)
-    assert runs.recorded("tiny", folder)[0].recipe == kept.recipe
-    found = evaluate.accuracy(evaluate.logits(kept.network(), toy_images.test.pixels), toy_images.test.labels)
+    assert runs.load_runs("tiny", folder)[0].recipe == kept.recipe
+    found = evaluate.accuracy(
+        evaluate.predict(kept.network(), toy_images.test.pixels), toy_images.test.labels
+    )
     assert found == kept.result["test_accuracy"]
     weights = (runs.load_record(one).network().state_dict()["conv1.weight"] for one in (path, recorded))
     assert not torch.equal(*weights)
 
 
 def test_weights_are_kept_only_when_asked_for(recorded_folder, tiny):
-    runs.record(tiny.but(epochs=1), 0, progress=False)
+    runs.train_and_record(tiny.replace(epochs=1), 0, progress=False)
     assert [path.name for path in recorded_folder.iterdir()] == ["tiny-seed0.json"]
 
 
@@ -224,14 +226,14 @@ def training_shows(monkeypatch):
     def trains(*arguments, **options):
         raise Trains
 
-    monkeypatch.setattr(runs, "train", trains)
+    monkeypatch.setattr(runs.replay, "train", trains)
 
 
 @pytest.mark.parametrize("field", CHANGES)
 def test_a_recipe_with_any_field_changed_trains(field, recorded, tiny, training_shows):
     assert set(CHANGES) | {"name"} == set(tiny.as_dict())
     with pytest.raises(Trains):
-        runs.run(tiny.but(**{field: CHANGES[field]}))
+        runs.run(tiny.replace(**{field: CHANGES[field]}))
 
 
 def test_another_seed_or_other_images_train(recorded, tiny, toy_images, training_shows):
@@ -254,7 +256,7 @@ def test_images_of_another_data_set_are_refused(recorded, tiny, no_training):
 def test_the_full_profile_keeps_a_finished_training(tiny, recorded_folder, monkeypatch):
     monkeypatch.setenv("CIFAR_PROFILE", "full")
     first = runs.run(tiny)
-    monkeypatch.setattr("cifar_lib.train.train_epoch", lambda *_: pytest.fail("it trained"))
+    monkeypatch.setattr("cifar_lib.training.loop.train_epoch", lambda *_: pytest.fail("it trained"))
     again = runs.run(tiny)
     assert (again.history, again.result) == (first.history, first.result)
 
@@ -277,16 +279,16 @@ def test_other_profiles_never_replay(profile, recorded, tiny, toy_images, traini
 
 
 def test_a_live_run_says_so_and_has_its_network(tiny, toy_images, recorded_folder, capsys):
-    live = runs.run(tiny.but(epochs=1), toy_images)
+    live = runs.run(tiny.replace(epochs=1), toy_images)
     assert not live.replayed
     assert "Trained on " in capsys.readouterr().out
-    outputs = evaluate.logits(live.network(), toy_images.test.pixels)
+    outputs = evaluate.predict(live.network(), toy_images.test.pixels)
     assert evaluate.accuracy(outputs, toy_images.test.labels) == live.result["test_accuracy"]
     assert fakes.snapshot(recorded_folder) == {}
 
 
 def test_runs_are_one_a_seed(tiny, recorded_folder):
-    several = runs.runs(tiny.but(epochs=1), seeds=(0, 2))
+    several = runs.run_seeds(tiny.replace(epochs=1), seeds=(0, 2))
     assert [one.seed for one in several] == [0, 2]
     assert several[0].history != several[1].history
 
@@ -298,12 +300,12 @@ def test_several_runs_print_one_line(recorded, recorded_folder, tiny, capsys, mo
     content["result"]["test_accuracy"], content["seconds"], content["seed"] = 0.35, 21, 1
     runs.record_file("tiny", 1).write_text(json.dumps(content))
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "train", lambda *_, **__: pytest.fail("it trained"))
-        runs.runs(tiny, seeds=(0, 1))
+        patch.setattr(runs.replay, "train", lambda *_, **__: pytest.fail("it trained"))
+        runs.run_seeds(tiny, seeds=(0, 1))
     device = content["environment"]["device"]
     expected = f"tiny: test accuracy 30.0 ± 7.1 % (2 seeds) of 100. Replayed: 16 s each on {device}.\n"
     assert capsys.readouterr().out == expected
-    runs.runs(tiny.but(epochs=1), seeds=(0, 1))
+    runs.run_seeds(tiny.replace(epochs=1), seeds=(0, 1))
     out = capsys.readouterr().out
     assert out.startswith("tiny: test accuracy ")
     assert out.endswith(f" (2 seeds) of 100. Trained on {device}.\n")
@@ -315,7 +317,7 @@ def test_recorded_runs_come_by_seed(recorded, recorded_folder, tiny):
         content = json.loads(recorded.read_text()) | {"seed": seed}
         runs.record_file("tiny", seed).write_text(json.dumps(content))
     (recorded_folder / "tiny-pool-seed0.json").write_text("another recipe's")
-    assert [one.seed for one in runs.recorded("tiny")] == [0, 2, 10]
+    assert [one.seed for one in runs.load_runs("tiny")] == [0, 2, 10]
 
 
 def test_the_quick_profile_takes_the_quick_form(monkeypatch, capsys):
@@ -330,7 +332,7 @@ def test_the_quick_profile_takes_the_quick_form(monkeypatch, capsys):
 def test_the_seeds_that_several_recipes_share(recorded, recorded_folder, tiny, monkeypatch):
     content = json.loads(recorded.read_text())
     for name, seed in (("tiny", 10), ("tiny", 2), ("other", 2), ("other", 10), ("other", 3)):
-        changed = content | {"seed": seed, "recipe": tiny.but(name=name).as_dict()}
+        changed = content | {"seed": seed, "recipe": tiny.replace(name=name).as_dict()}
         runs.record_file(name, seed).write_text(json.dumps(changed))
     assert runs.seeds_of("tiny") == [0, 2, 10]
     assert runs.seeds_of("tiny", "other") == [2, 10]
@@ -338,16 +340,16 @@ def test_the_seeds_that_several_recipes_share(recorded, recorded_folder, tiny, m
     assert runs.seeds_of("tiny", "other") == [0]
 
 
-@pytest.mark.parametrize("name", runs.PROFILES)
+@pytest.mark.parametrize("name", runs.replay.PROFILES)
 def test_a_chapter_starts_by_naming_its_profile(name, monkeypatch, capsys):
     monkeypatch.setenv("CIFAR_PROFILE", name)
-    runs.start()
+    runs.show_profile()
     assert capsys.readouterr().out.startswith(f"Profile {name}: ")
 
 
 def test_mean_and_spread():
-    assert runs.mean_and_spread([1, 2, 3, 6]) == (3, pytest.approx(math.sqrt(14 / 3)))
-    mean, spread = runs.mean_and_spread([0.7])
+    assert evaluate.mean_and_spread([1, 2, 3, 6]) == (3, pytest.approx(math.sqrt(14 / 3)))
+    mean, spread = evaluate.mean_and_spread([0.7])
     assert mean == 0.7
     assert math.isnan(spread)
 
@@ -382,7 +384,7 @@ def test_summarize():
 
 
 def test_the_records_that_ship_are_whole():
-    for path in sorted(runs.RECORDED.glob("*.json")):
+    for path in sorted(runs.record.RECORDED.glob("*.json")):
         kept = runs.load_record(path)
         assert path == runs.record_file(kept.recipe.name, kept.seed)
         assert len(kept.history) == kept.recipe.epochs

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cifar_lib import threads, train
+from cifar_lib import data, training
+from cifar_lib.system import threads
 
 
 @pytest.fixture
@@ -96,9 +97,9 @@ def test_the_record_tells_the_numbers_that_were_used_and_they_are_given_back(mac
 def test_a_training_looks_before_each_step(toy_images, tiny, monkeypatch):
     looks = []
     monkeypatch.setattr(threads.Threads, "__call__", lambda self: looks.append(self))
-    train.train(tiny, toy_images, device="cpu")
-    training, _ = train.split(toy_images.train)
-    assert len(looks) == tiny.epochs * (len(training) // tiny.batch_size) and len(set(looks)) == 1
+    training.train(tiny, toy_images, device="cpu")
+    kept, _ = data.split(toy_images.train)
+    assert len(looks) == tiny.epochs * (len(kept) // tiny.batch_size) and len(set(looks)) == 1
 
 
 def test_the_processors_seconds_grow_by_what_a_program_uses():
@@ -116,6 +117,6 @@ def test_the_number_is_given_back_after_an_error_too(toy_images, tiny, machine):
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(train, "train_epoch", stopped)
-        train.train(tiny, toy_images, device="cpu")
+        patch.setattr(training.loop, "train_epoch", stopped)
+        training.train(tiny, toy_images, device="cpu")
     assert machine.count == 4

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cifar_lib import winograd
+from cifar_lib.models.kernels import winograd
 
 
 @pytest.mark.parametrize("side", [*range(1, 18), 31, (3, 12), (16, 1)])

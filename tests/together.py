@@ -22,8 +22,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cifar_lib import CourseError, data, device, distributed, recipes, toy, train
+from cifar_lib import CourseError, data, models, recipes, training
 from cifar_lib.__main__ import main
+from cifar_lib.data import generated
+from cifar_lib.system import device, distributed
 
 TINY = recipes.Recipe(
     "tiny",
@@ -35,9 +37,9 @@ TINY = recipes.Recipe(
     weight_decay=0.001,
     schedule="one-cycle",
     flip=True,
-    crop=2,
+    shift=2,
 )
-FAST = TINY.but(
+FAST = TINY.replace(
     name="fast",
     model="fast-cnn",
     options={"widths": [8, 16, 16]},
@@ -50,9 +52,11 @@ FAST = TINY.but(
 )
 RECIPES = (TINY, FAST)
 OTHERS = (
-    TINY.but(name="resnet", model="resnet", options={}, loss="squared-error"),
-    TINY.but(name="factorised", model="googlenet", options={"factorised": True}, optimizer="sgd", rate=0.1),
-    TINY.but(name="vgg", model="vgg", options={}, optimizer="adamw", rate=0.001, holdout=False),
+    TINY.replace(name="resnet", model="resnet", options={}, loss="squared-error"),
+    TINY.replace(
+        name="factorised", model="googlenet", options={"factorised": True}, optimizer="sgd", rate=0.1
+    ),
+    TINY.replace(name="vgg", model="vgg", options={}, optimizer="adamw", rate=0.001, holdout=False),
 )
 NUMBERS = ("train_loss", "val_loss", "val_accuracy")
 
@@ -87,11 +91,11 @@ def curve(recipe, dataset, dtype, nudge=0):
             weight.data *= 1 + 6e-8 * draw
         return shared(model)
 
-    shared = distributed.shared
+    shared = models.replicate
     with everything_in(dtype):
-        distributed.shared = nudged if nudge else shared
-        trained = train.train(recipe, dataset, device="cpu")
-        distributed.shared = shared
+        models.replicate = nudged if nudge else shared
+        trained = training.train(recipe, dataset, device="cpu")
+        models.replicate = shared
     content = b"".join(value.numpy().tobytes() for value in trained.model.state_dict().values())
     numbers = [[entry[name] for name in NUMBERS] for entry in trained.history]
     return {"curve": numbers, "weights": hashlib.sha256(content).hexdigest()}
@@ -99,11 +103,11 @@ def curve(recipe, dataset, dtype, nudge=0):
 
 def without_shared_batch_norm(recipe, dataset):
     """The curve where each process normalises its own part."""
-    shared, distributed.shared = distributed.shared, lambda model: model
+    shared, models.replicate = models.replicate, lambda model: model
     try:
         return curve(recipe, dataset, torch.float64)
     finally:
-        distributed.shared = shared
+        models.replicate = shared
 
 
 def normalised(dtype):
@@ -112,14 +116,14 @@ def normalised(dtype):
     x, gradient = torch.randn(7, 3, 4, 5) * 2 + 30, torch.randn(7, 3, 4, 5)
     layer = nn.BatchNorm2d(3, momentum=0.4)
     layer.weight.data.uniform_(), layer.bias.data.normal_()
-    layer = distributed.shared(layer)
-    mine = distributed.part(7)
+    layer = models.replicate(layer)
+    mine = distributed.shard(7)
     inputs = x[mine].to(dtype).requires_grad_()
     outputs = layer(inputs)
     outputs.backward(gradient[mine].to(dtype))
     rows = torch.zeros(2, *x.shape)
     rows[0, mine], rows[1, mine] = outputs.detach().float(), inputs.grad.float()
-    distributed.add_up([rows, layer.weight.grad, layer.bias.grad])
+    distributed.all_reduce([rows, layer.weight.grad, layer.bias.grad])
     found = {"outputs": rows[0], "inputs": rows[1], "weight": layer.weight.grad, "bias": layer.bias.grad}
     found |= {"mean": layer.running_mean, "variance": layer.running_var, "type": outputs.dtype}
     return {name: str(value) if name == "type" else value.tolist() for name, value in found.items()}
@@ -131,17 +135,17 @@ def overflow(dataset):
 
     with everything_in(torch.float16):
         torch.manual_seed(0)
-        model = distributed.shared(models.build(TINY, (3, 32, 32)))
+        model = models.replicate(models.build(TINY, (3, 32, 32)))
         before = [weight.detach().clone() for weight in model.parameters()]
-        if distributed.rank() == distributed.count() - 1:
+        if distributed.rank() == distributed.world_size() - 1:
             model.linear.weight.register_hook(lambda gradient: gradient * float("inf"))
-        train.train_epoch(TINY, model, train.make_optimizer(TINY, model), dataset.train[:31], 0, 1)
+        training.train_epoch(TINY, model, training.make_optimizer(TINY, model), dataset.train[:31], 0, 1)
         return all(map(torch.equal, before, model.parameters()))
 
 
 def refused(dataset):
     try:
-        train.train(TINY.but(batch_size=1), dataset, device="cpu")
+        training.train(TINY.replace(batch_size=1), dataset, device="cpu")
     except CourseError as error:
         return str(error)
 
@@ -153,7 +157,7 @@ def basics(dataset):
     found["norm"] = {str(kind): normalised(kind) for kind in (torch.float32, torch.bfloat16)}
     found["skipped"] = overflow(dataset)
     found["refused"] = refused(dataset)
-    found["parts"] = [distributed.part(total).indices(total)[:2] for total in (31, 2, 1, 0)]
+    found["parts"] = [distributed.shard(total).indices(total)[:2] for total in (31, 2, 1, 0)]
     return found
 
 
@@ -162,7 +166,7 @@ def more(dataset):
     found = {recipe.name: curve(recipe, dataset, torch.float64) for recipe in (*RECIPES, *OTHERS)}
     for kind in (torch.float32, torch.bfloat16, torch.float16):
         found[str(kind)] = curve(TINY, dataset, kind)
-    curve(TINY.but(model="alexnet", options={}), dataset, torch.float32)
+    curve(TINY.replace(model="alexnet", options={}), dataset, torch.float32)
     found["next draw"] = torch.initial_seed()
     return found
 
@@ -170,7 +174,7 @@ def more(dataset):
 def command(words, fault=None):
     """Run a command of cifar_lib; returns its code, the epochs trained, every change of a file."""
     found = {"process": os.getpid(), "epochs": [], "changes": []}
-    train_epoch = train.train_epoch
+    train_epoch = training.train_epoch
     recipes.QUICK_EPOCHS = 4  # enough to be killed in the third and go on
 
     def watched(event, arguments):
@@ -185,7 +189,7 @@ def command(words, fault=None):
         return train_epoch(recipe, model, optimizer, images, seed, epoch, before_step)
 
     sys.addaudithook(watched)
-    train.train_epoch = epoch_with_faults
+    training.train_epoch = epoch_with_faults
     with everything_in(torch.float64 if "WIDE" in os.environ else torch.float32):
         found["code"] = main(words)
     return found | {"changes": list(found["changes"])}
@@ -205,13 +209,13 @@ FAULTS = {
 if __name__ == "__main__":
     kind, folder, *words = sys.argv[1:]
     images = 400 if kind == "more" else 150
-    toy.GENERATORS["toy"] = partial(toy.toy, images, 100)
+    generated.GENERATORS["toy"] = partial(generated.toy, images, 100)
     distributed.SILENCE = timedelta(seconds=int(os.environ.get("SILENCE", 120)))
     if os.environ.get("RANK") == "1" and "ELSEWHERE" in os.environ:
         os.environ["CIFAR_CACHE"] = os.environ["ELSEWHERE"]
     if kind in ("basics", "more"):
         dataset = data.load("toy")
-        with distributed.joined():
+        with distributed.process_group():
             found = command(words) if words else {}
             found |= {"basics": basics, "more": more}[kind](dataset)
     else:

@@ -28,7 +28,7 @@ def every_run():
     """Every recorded run, in the order of the recipes."""
     names = {path.stem.rpartition("-seed")[0] for path in runs.RECORDED.glob("*.json")}
     order = [*recipes.RECIPES, *sorted(names - set(recipes.RECIPES))]
-    return [run for name in order if name in names for run in runs.recorded(name)]
+    return [run for name in order if name in names for run in runs.load_runs(name)]
 
 
 class Table(SphinxDirective):
@@ -57,8 +57,12 @@ class RecordedRuns(Table):
             for where, alike in groupby(group, key=place):
                 several = list(alike)
                 first = several[0]
-                seconds = runs.mean_and_spread(run.seconds for run in several)[0]
-                watched = runs.percent(several, "val_accuracy") if first.recipe.holdout else "none held out"
+                seconds = evaluate.mean_and_spread(run.seconds for run in several)[0]
+                watched = (
+                    evaluate.format_percent(runs.results(several, "val_accuracy"))
+                    if first.recipe.holdout
+                    else "none held out"
+                )
                 lines.append(
                     f"| `{name}` | {first.recipe.data} | {letters[where]} "
                     f"| {' '.join(str(run.seed) for run in several)} "

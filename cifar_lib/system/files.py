@@ -13,11 +13,11 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from . import CourseError
+from .. import CourseError
 
 
 @contextmanager
-def written_aside(path):
+def atomic_write(path):
     """Yield a temporary path; when the block ends well, it becomes `path` in one step.
 
     When the block fails, the temporary file is removed and what stood at `path` is untouched. What a
@@ -34,23 +34,23 @@ def written_aside(path):
         folder = tempfile.mkdtemp(".part", f"{_prefix(path)}{os.getpid()}-", path.parent)
         aside = Path(folder) / path.name
         yield aside
-        flush(aside)
+        fsync(aside)
         os.chmod(aside, 0o644)  # safetensors makes its files readable by their owner alone
         os.replace(aside, path)
     except OSError as error:
-        raise CourseError(explain(error, path)) from None
+        raise CourseError(explain_os_error(error, path)) from None
     except SafetensorError as error:
         number = re.search(r"os error (\d+)", str(error))
         if number is None:
             raise
         code = int(number[1])
-        raise CourseError(explain(OSError(code, os.strerror(code)), path)) from None
+        raise CourseError(explain_os_error(OSError(code, os.strerror(code)), path)) from None
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def flush(path):
+def fsync(path):
     """Wait until a file's content is on the disk."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())
@@ -81,7 +81,7 @@ def _is_alive(process):
     return True
 
 
-def explain(error, path):
+def explain_os_error(error, path):
     """One sentence for an `OSError` met while writing `path`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"No space is left on the disk to write {path}: free some, then run again."

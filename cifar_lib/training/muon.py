@@ -2,7 +2,7 @@
 
 import torch
 
-from . import device as devices
+from ..system import device as devices
 
 QUINTIC = (3.4445, -4.7750, 2.0315)  # steepest at 0: small singular values grow fastest
 ALONE = 2**18  # numbers of a matrix that a CPU multiplies as quickly by itself as beside others (measured)

@@ -1,14 +1,13 @@
-"""Every network of the book, by name. Inputs are float32 [N, C, H, W], outputs logits [N, 10]."""
+"""The course's own networks: the fully connected one, the paper's, and one made to measure depth."""
 
-import copy
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from . import CourseError, family, kernels
-from .fast import FastCNN
+from .. import CourseError
+from . import kernels
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
@@ -156,84 +155,3 @@ class DeepCNN(nn.Module):
             if i % 2:
                 x = block_input = x + block_input if self.skip else x
         return self.linear(x.mean((2, 3)))
-
-
-MODELS = {
-    "mlp": MLP,
-    "skip-cnn": SkipCNN,
-    "deep-cnn": DeepCNN,
-    "lenet-5": family.LeNet5,
-    "beginner": family.BeginnerNet,
-    "alexnet": family.AlexNet,
-    "vgg": family.VGG,
-    "googlenet": family.GoogLeNet,
-    "resnet": family.ResNet,
-    "fast-cnn": FastCNN,
-}
-
-
-def build(recipe, shape):
-    """The network of a recipe, with fresh weights, for images of `shape` (channels, height, width).
-
-    Raises:
-        CourseError: no such network, or an option that it does not take.
-    """
-    if recipe.model not in MODELS:
-        raise CourseError(f"There is no network {recipe.model!r}: choose one of {', '.join(MODELS)}.")
-    try:
-        return MODELS[recipe.model](shape=shape, **recipe.options)
-    except (TypeError, ValueError, RuntimeError, IndexError, ArithmeticError, MemoryError):
-        raise CourseError(
-            f"{recipe.model!r} cannot be built with the options {recipe.options} for images of "
-            f"{'×'.join(map(str, shape))}."
-        ) from None
-
-
-def try_out(model, recipe, shape, classes):
-    """Send two images of each of the recipe's sizes through a copy of the network, as training would.
-
-    Raises:
-        CourseError: it cannot take images of that size, or does not tell so many classes apart.
-    """
-    copied = copy.deepcopy(model).train()
-    images = min(recipe.batch_size, 2)
-    for side in {side for _, side in recipe.sides} or {shape[-1]}:
-        size = (side, side) if recipe.sides else shape[1:]
-        try:
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                found = copied(torch.zeros(images, shape[0], *size)).shape
-        except (RuntimeError, ValueError):
-            raise CourseError(
-                f"{recipe.model!r} cannot be trained with images of {size[0]}×{size[1]} pixels in batches "
-                f"of {recipe.batch_size}: change sides, options or batch_size."
-            ) from None
-        if found != (images, classes):
-            raise CourseError(f"{recipe.model!r} tells {found[-1]} classes apart, and there are {classes}.")
-
-
-def parameters(model):
-    """How many numbers training adjusts."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
-def flops(model, shape=(3, 32, 32)):
-    """Floating-point operations of the forward pass of one image (a multiply-add counts as two).
-
-    Those of convolutions and linear layers, as `torch.utils.flop_counter` counts them too; that brings
-    150 MB of compiler along.
-    """
-    counts = []
-
-    def count(layer, inputs, output):
-        counts.append(2 * output.numel() * layer.weight[0].numel())
-
-    layers = [layer for layer in model.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
-    handles = [layer.register_forward_hook(count) for layer in layers]
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        model(torch.zeros(1, *shape, device=next(model.parameters()).device))
-    model.train(training)
-    for handle in handles:
-        handle.remove()
-    return sum(counts)

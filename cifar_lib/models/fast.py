@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from . import device as devices
+from ..system import device as devices
 from . import kernels
 
 PATCH = 2  # side of the patches that the first layer sees

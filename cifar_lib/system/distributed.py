@@ -13,19 +13,17 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
-from torch import nn
 
-from . import CourseError
+from .. import CourseError
 
 SILENCE = timedelta(minutes=5)  # a process that trains and is not heard of for longer is given up
 CHORE = timedelta(days=1)  # the same while one works alone: a download, or a wait for a run of others
 
-_store = _chores = None  # set by `joined`: a table that all processes see, a group that is patient
+_store = _chores = None  # set by `process_group`: a table that all processes see, a group that is patient
 
 
 @contextmanager
-def joined():
+def process_group():
     """Join the processes that `torchrun` started with this one, for once; the first alone prints.
 
     Each takes an equal share of the machine's cores, or the GPU of its number on that machine.
@@ -39,18 +37,18 @@ def joined():
     global _store, _chores
     try:
         beside = int(os.environ["LOCAL_WORLD_SIZE"])
-        _store, number, processes = _exchange(next, dist.rendezvous("env://", timeout=SILENCE))
+        _store, number, processes = exchange(next, dist.rendezvous("env://", timeout=SILENCE))
     except (KeyError, ValueError):
         raise CourseError(
             "WORLD_SIZE is set, but what else torchrun sets is not: start with torchrun, or unset WORLD_SIZE."
         ) from None
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    _exchange(
+    exchange(
         dist.init_process_group, backend, store=_store, rank=number, world_size=processes, timeout=SILENCE
     )
-    _chores = _exchange(dist.new_group, backend="gloo", timeout=CHORE)
+    _chores = exchange(dist.new_group, backend="gloo", timeout=CHORE)
     # torchrun gives each process one thread, however many cores there are.
-    torch.set_num_threads(max(1, _cores() // beside))
+    torch.set_num_threads(max(1, _available_cores() // beside))
     if torch.cuda.is_available():
         torch.cuda.set_device(local_rank() % torch.cuda.device_count())
     with redirect_stdout(None) if rank() else nullcontext():
@@ -60,7 +58,7 @@ def joined():
     dist.destroy_process_group()
 
 
-def count():
+def world_size():
     """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
@@ -75,40 +73,40 @@ def local_rank():
     return int(os.environ["LOCAL_RANK"]) if dist.is_initialized() else 0
 
 
-def part(total):
+def shard(total):
     """The slice of `total` things that this process takes; sizes differ by one at most."""
-    return slice(total * rank() // count(), total * (rank() + 1) // count())
+    return slice(total * rank() // world_size(), total * (rank() + 1) // world_size())
 
 
-def add_up(tensors):
+def all_reduce(tensors):
     """Replace each tensor by its sum over the processes; all in one message, for each message waits.
 
     One process does not even look at them.
     """
-    if count() == 1:
+    if world_size() == 1:
         return
     tensors = list(tensors)
     flat = torch.cat([tensor.flatten() for tensor in tensors])
-    _exchange(dist.all_reduce, flat)
+    exchange(dist.all_reduce, flat)
     sums = flat.split([tensor.numel() for tensor in tensors])
     for tensor, total in zip(tensors, sums, strict=True):
         tensor.copy_(total.view_as(tensor))
 
 
-def divided(function, rows):
+def map_shards(function, rows):
     """`function(rows)`, a tensor with a row for each of them, each process having done its part."""
-    if count() == 1:
+    if world_size() == 1:
         return function(rows)
-    mine = function(rows[part(len(rows))])
+    mine = function(rows[shard(len(rows))])
     whole = mine.new_zeros(len(rows), *mine.shape[1:])
-    whole[part(len(rows))] = mine
-    add_up([whole])
+    whole[shard(len(rows))] = mine
+    all_reduce([whole])
     return whole
 
 
-def from_first(function):
+def on_first(function):
     """What `function` gives in the first process, where alone it is called; its `CourseError` too."""
-    if count() == 1:
+    if world_size() == 1:
         return function()
     answer = [None]
     if rank() == 0:
@@ -116,53 +114,41 @@ def from_first(function):
             answer = [function()]
         except CourseError as error:
             answer = [error]
-    _exchange(dist.broadcast_object_list, answer, 0, _chores, torch.device("cpu"))
+    exchange(dist.broadcast_object_list, answer, 0, _chores, torch.device("cpu"))
     if isinstance(answer[0], CourseError):
         raise answer[0]
     return answer[0]
 
 
-def agree(name, value):
+def assert_equal(name, value):
     """Make sure that all processes have the same `value` of what is called `name`.
 
     Raises:
         CourseError: this process has another one than the first.
     """
-    if value != from_first(lambda: value):
+    if value != on_first(lambda: value):
         raise CourseError(
             f"Process {rank()} has other {name} than process 0: let CIFAR_DATA and CIFAR_CACHE be folders "
             "that all machines share."
         )
 
 
-def in_turns(function):
+def one_by_one(function):
     """`function()` in every process: the first, then the first of each machine, then the others.
 
     So each file is made once, whether the machines share their disks or not.
     """
-    if count() == 1:
+    if world_size() == 1:
         return function()
     turn = 0 if rank() == 0 else 1 if local_rank() == 0 else 2
     for now in range(3):
         if now == turn:
             result = function()
-        _exchange(dist.barrier, _chores)
+        exchange(dist.barrier, _chores)
     return result
 
 
-def shared(model):
-    """The model, on the CPU, with the first process's weights and batch norms that see the whole batch."""
-    if count() == 1:
-        return model
-    # The seed gives all the same weights; those computed from images may differ by processor.
-    model.load_state_dict(from_first(model.state_dict))
-    for layer in model.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.__class__ = BatchNorm  # weights, averages and settings stay
-    return model
-
-
-def say_once(text):
+def print_once(text):
     """Print a sentence to stderr, if no other process has done so; return when it is printed.
 
     When one fails all do, most of them with nothing to add, and `torchrun` ends the others as soon
@@ -172,7 +158,7 @@ def say_once(text):
     with suppress(RuntimeError):  # the table was lost with the machine of the first process
         first = _store is None or _store.add("course/said", 1) == 1
     if first:
-        end_of_bar = "\n" if count() > 1 else ""  # another process's bar may stand there
+        end_of_bar = "\n" if world_size() > 1 else ""  # another process's bar may stand there
         print(end_of_bar + text, file=sys.stderr, flush=True)
     if _store is not None:
         with suppress(RuntimeError):
@@ -181,62 +167,7 @@ def say_once(text):
             )
 
 
-class BatchNorm(nn.BatchNorm2d):
-    """Batch norm over the whole batch, of which this process has a part.
-
-    What `torch.nn.SyncBatchNorm` does on GPUs, for GPUs and CPUs.
-    """
-
-    def forward(self, x):
-        if not self.training:
-            return super().forward(x)
-        with torch.no_grad():
-            mean, variance, pixels = _statistics(x)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * pixels / (pixels - 1), self.momentum)
-            self.num_batches_tracked += 1
-        return _Normalized.apply(x, self.weight, self.bias, mean, variance, pixels, self.eps)
-
-
-def _statistics(x):
-    """Mean, biased variance [C] and number of pixels of a channel, of all processes' x, in float32."""
-    variance, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
-    mine = torch.cat([mean, variance, mean.new_full((1,), x.numel() / x.shape[1])])
-    rows = [torch.empty_like(mine) for _ in range(count())]
-    _exchange(dist.all_gather, rows, mine)
-    channels = len(mean)
-    means, variances, pixels = torch.stack(rows).split([channels, channels, 1], dim=1)
-    total = pixels.sum()
-    mean = (pixels * means).sum(0) / total
-    return mean, (pixels * (variances + (means - mean).square())).sum(0) / total, total
-
-
-class _Normalized(torch.autograd.Function):
-    """(x - mean) / deviation * weight + bias, where mean and deviation depend on all processes' x.
-
-    Source: Ioffe and Szegedy (2015), section 3, for the derivatives.
-    """
-
-    @staticmethod
-    def forward(context, x, weight, bias, mean, variance, pixels, eps):
-        context.save_for_backward(x, weight, mean, (variance + eps).rsqrt(), pixels)
-        return F.batch_norm(x, mean, variance, weight, bias, eps=eps)
-
-    @staticmethod
-    def backward(context, gradient):
-        x, weight, mean, scale, pixels = context.saved_tensors
-        mean, scale, weight = (values.view(-1, 1, 1) for values in (mean, scale, weight))
-        gradient, normal = gradient.float(), (x.float() - mean) * scale
-        of_bias, of_weight = gradient.sum((0, 2, 3)), (gradient * normal).sum((0, 2, 3))
-        sums = torch.stack([of_bias, of_weight])
-        add_up([sums])
-        by_shift, by_scale = (sums / pixels).view(2, -1, 1, 1)
-        of_x = weight * scale * (gradient - by_shift - normal * by_scale)
-        # The gradients of weight and bias are this process's: they are added up with all others.
-        return of_x.to(x.dtype), of_weight, of_bias, None, None, None, None
-
-
-def _exchange(function, *arguments, **options):
+def exchange(function, *arguments, **options):
     try:
         return function(*arguments, **options)
     except RuntimeError as error:
@@ -247,6 +178,6 @@ def _exchange(function, *arguments, **options):
         ) from error
 
 
-def _cores():
+def _available_cores():
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

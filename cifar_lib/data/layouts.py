@@ -12,81 +12,19 @@ import io
 import math
 import pickle
 import re
-import stat
-import struct
 import tarfile
-import zipfile
-import zlib
-from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-from . import CourseError
-from .files import md5
+from .. import CourseError
+from ..system.files import md5
+from .archives import LARGEST_IMAGE_FILE, LARGEST_IN_ALL, MOST_FILES, archive_files, class_of
+from .specs import SPECS
 
-ARCHIVE = "cifar-10-python.tar.gz"
-ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
-# File names and MD5s as torchvision lists them in `datasets.CIFAR10` and `datasets.MNIST`; importing it
-# takes as long as importing torch.
-CIFAR_BATCHES = {
-    "train": {
-        "data_batch_1": "c99cafc152244af753f735de768cd75f",
-        "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
-        "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
-        "data_batch_4": "634d18415352ddfa80567beed471001a",
-        "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
-    },
-    "test": {"test_batch": "40351d587109b95175f43aff81a1287e"},
-}
-MNIST_FILES = {
-    "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-    "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
-    "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
-    "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
-}
 ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz")
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
-LARGEST_IMAGE_FILE = 1_000_000  # bytes
-LARGEST_IN_ALL = 1_000_000_000
-MOST_FILES = 150_000  # 60,000 images, and the second file that macOS packs with each
-LARGEST_ZIP_DIRECTORY = 20_000_000
-LARGEST_TAR_HEADER = 32_000  # in all its blocks; Python 3.11 searches it in quadratic time
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What a data set must look like: channels × height × width, classes, training fingerprint."""
-
-    shape: tuple[int, int, int]
-    classes: tuple[str, ...]
-    fingerprint: str
-
-
-SPECS = {
-    "cifar10": Spec(
-        (3, 32, 32),
-        tuple("airplane automobile bird cat deer dog frog horse ship truck".split()),
-        "55a61f79a40ece2ceda9fb5f9f7078f6ea2fc4952489cef56682bcf92cfcc260",
-    ),
-    "mnist": Spec(
-        (1, 28, 28),
-        tuple("0123456789"),
-        "3655811c0e1223700a4714a92a51f55bd215ed7dc1fa2baa4326a2b58042d82d",
-    ),
-}
-DAMAGED_ARCHIVE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    struct.error,
-    EOFError,
-    OSError,
-    ValueError,
-    RuntimeError,
-)
 
 
 def find(name, folder):
@@ -113,13 +51,13 @@ def find(name, folder):
 
 def read_torchvision_cifar(folder):
     """`cifar-10-batches-py/` or the archive it comes in, each file checked against its MD5."""
-    unpacked, archive = folder / "cifar-10-batches-py", folder / ARCHIVE
+    ((name, checksum),) = SPECS["cifar10"].downloads.items()
+    unpacked, archive = folder / "cifar-10-batches-py", folder / name
     if unpacked.is_dir():
-        read = lambda name: (unpacked / name).read_bytes()  # noqa: E731
-        return _read_batches(read, unpacked)
+        return _read_batches(lambda name: (unpacked / name).read_bytes(), unpacked)
     if not archive.exists():
         return None
-    if md5(archive) != ARCHIVE_MD5:
+    if md5(archive) != checksum:
         raise CourseError(f"{archive} is damaged (its checksum differs): delete it, then run again.")
     with tarfile.open(archive) as tar:
         return _read_batches(lambda name: tar.extractfile(f"cifar-10-batches-py/{name}").read(), archive)
@@ -139,22 +77,25 @@ def read_class_folders(folder):
     place = folder / "cifar10"
     if (place / "train").is_dir():
         names = sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
-        files = ((name, _content(place / name, LARGEST_IMAGE_FILE)) for name in names if _class_of(name))
+        files = ((name, _content(place / name, LARGEST_IMAGE_FILE)) for name in names if class_of(name))
         return _read_classes(files, place)
     for ending in ARCHIVE_ENDINGS:
         archive = folder / f"cifar10{ending}"
         if archive.exists():
-            return _read_classes(_archive_files(archive), archive)
+            return _read_classes(archive_files(archive), archive)
     return None
 
 
 def read_mnist(folder):
     """torchvision's layout: `MNIST/raw/*-ubyte`, or the same files with `.gz`."""
-    raw = folder / "MNIST" / "raw"
-    if not all((raw / name).exists() or (raw / name).with_suffix("").exists() for name in MNIST_FILES):
+    packed = [folder / name for name in SPECS["mnist"].downloads]
+    if not all(path.exists() or path.with_suffix("").exists() for path in packed):
         return None  # what is missing can be downloaded
     return [
-        (_read_idx(raw, f"{part}-images-idx3-ubyte")[:, None], _read_idx(raw, f"{part}-labels-idx1-ubyte"))
+        (
+            _read_idx(folder, f"{part}-images-idx3-ubyte")[:, None],
+            _read_idx(folder, f"{part}-labels-idx1-ubyte"),
+        )
         for part in ("train", "t10k")
     ]
 
@@ -187,7 +128,7 @@ def _checked(part, spec, layout):
 
 
 def _read_batches(read, place):
-    return [_read_pickles(read, CIFAR_BATCHES[part], place) for part in ("train", "test")]
+    return [_read_pickles(read, SPECS["cifar10"].members[part], place) for part in ("train", "test")]
 
 
 def _read_pickles(read, checksums, place):
@@ -282,102 +223,11 @@ def _as_images(content):
     return np.ndarray((len(content) // (3 * 32 * 32), 3, 32, 32), np.uint8, content)
 
 
-def _archive_files(archive):
-    """(name, bytes) of the images in an archive; the first entry that could do harm ends it."""
-    read = _zip_files if archive.suffix == ".zip" else _tar_files
-    try:
-        yield from read(archive)
-    except DAMAGED_ARCHIVE:
-        raise CourseError(f"{archive} is damaged or cut short: fetch it again.") from None
-
-
-def _zip_files(archive):
-    with _Rationed(io.FileIO(archive), LARGEST_ZIP_DIRECTORY) as file, zipfile.ZipFile(file) as bundle:
-        file.ration = LARGEST_IN_ALL
-        for info in list(_harmless(map(_zip_entry, bundle.infolist()), archive)):
-            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                # Python's zipfile unpacks these without a limit, whatever size the entry claims.
-                raise CourseError(f"{archive} is packed in an unusual way: pack it as an ordinary zip file.")
-            with bundle.open(info) as entry:
-                yield info.filename, entry.read(info.file_size)
-
-
-def _zip_entry(info):
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    plain = info.is_dir() or kind in (0, stat.S_IFREG)
-    return info, info.filename, info.file_size, plain
-
-
-def _tar_files(archive):
-    with open(archive, "rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    raw = gzip.GzipFile(archive) if packed else io.FileIO(archive)
-    with _Rationed(raw, LARGEST_TAR_HEADER) as file, tarfile.open(fileobj=file, mode="r:") as bundle:
-        for member in _harmless(_tar_entries(bundle, file), archive):
-            if member.isreg():
-                file.ration = member.size
-                yield member.name, bundle.extractfile(member).read()
-        file.ration = tarfile.BLOCKSIZE
-        file.seek(bundle.offset)
-        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-            raise EOFError("no end mark")
-
-
-def _tar_entries(bundle, file):
-    while True:
-        file.ration = LARGEST_TAR_HEADER
-        member = bundle.next()
-        if member is None:
-            return
-        yield member, member.name, member.size, member.isreg() or member.isdir()
-
-
-class _Rationed(io.BufferedReader):
-    """A file of which only so many bytes may be read until the ration is set anew.
-
-    The readers of archives take a header's word for the length of what follows it.
-    """
-
-    def __init__(self, raw, ration):
-        super().__init__(raw)
-        self.ration = ration
-
-    def read(self, size=-1):
-        if not -1 <= size <= self.ration:
-            raise CourseError(f"{self.name} is refused: its list of files is far too long for CIFAR-10.")
-        content = super().read(size)
-        self.ration -= len(content)
-        return content
-
-
-def _harmless(entries, archive):
-    """Of (entry, name, bytes, whether a file or a folder): the entries that are images, if all are safe."""
-    total = 0
-    for number, (entry, name, size, plain) in enumerate(entries, 1):
-        path = PureWindowsPath(name)  # it knows drives and both kinds of slash
-        if path.anchor or ".." in path.parts or not plain:
-            raise CourseError(f"{archive} is refused: {name!r} would reach outside its folder.")
-        if not 0 <= size <= LARGEST_IMAGE_FILE:
-            raise CourseError(f"{archive} is refused: {name!r} is too large for a small image.")
-        total += size
-        if number > MOST_FILES or total > LARGEST_IN_ALL:
-            raise CourseError(f"{archive} is refused: it holds far more than CIFAR-10's images.")
-        if _class_of(name):
-            yield entry
-
-
-def _class_of(name):
-    """("train" or "test", class) of an image from the end of its path; None for any other file."""
-    parts = name.split("/")
-    image = name.lower().endswith(IMAGE_ENDINGS) and not parts[-1].startswith(".")
-    return tuple(parts[-3:-1]) if image and len(parts) >= 3 and parts[-3] in ("train", "test") else None
-
-
 def _read_classes(files, place):
     classes = SPECS["cifar10"].classes
     found = {"train": (bytearray(), []), "test": (bytearray(), [])}
     for name, content in files:
-        part, label = _class_of(name)
+        part, label = class_of(name)
         if label not in classes:
             raise CourseError(f"{place} has a class folder {label!r}: known are {', '.join(classes)}.")
         pixels, labels = found[part]
@@ -396,10 +246,10 @@ def _content(path, largest):
     return path.read_bytes()
 
 
-def _read_idx(raw, name):
-    plain, packed = raw / name, raw / f"{name}.gz"
+def _read_idx(folder, name):
+    plain, packed = folder / "MNIST" / "raw" / name, folder / "MNIST" / "raw" / f"{name}.gz"
     if packed.exists():
-        if md5(packed) != MNIST_FILES[packed.name]:
+        if md5(packed) != SPECS["mnist"].downloads[packed.relative_to(folder).as_posix()]:
             raise CourseError(f"{packed} is damaged (its checksum differs): delete it, then run again.")
         content = gzip.decompress(packed.read_bytes())
     else:

@@ -1,15 +1,14 @@
-"""What a trained network gets right: predictions, top-k, intervals, confusion, calibration."""
+"""What a trained network predicts, and how often it is right."""
 
 import torch
 import torch.nn.functional as F
-from scipy.stats import binomtest
 
-from .data import normalize
+from ..data import normalize
 
 BATCH = {"cpu": 250, "cuda": 2_000}  # larger ones overflow a CPU's cache, smaller ones leave a GPU idle
 
 
-def logits(model, pixels, views=1):
+def predict(model, pixels, views=1):
     """Outputs of `model` in evaluation mode, always in float32.
 
     Args:
@@ -20,25 +19,25 @@ def logits(model, pixels, views=1):
     Returns:
         float32 [N, classes] on the CPU, the mean over the views.
     """
-    return plain_and_mean(model, pixels, views)[1]
+    return predict_plain_and_mean(model, pixels, views)[1]
 
 
 @torch.no_grad()
-def plain_and_mean(model, pixels, views):
-    """The outputs for the images as they are, and their mean over the views, both as in `logits`."""
+def predict_plain_and_mean(model, pixels, views):
+    """The outputs for the images as they are, and their mean over the views, both as in `predict`."""
     device = next(model.parameters()).device
     training = model.training
     model.eval()
     parts = []
     for part in pixels.to(device).split(BATCH[device.type]):
         inputs = normalize(part).contiguous(memory_format=torch.channels_last)
-        outputs = [(weight, model(view).float()) for weight, view in seen(inputs, views)]
+        outputs = [(weight, model(view).float()) for weight, view in weighted_views(inputs, views)]
         parts.append((outputs[0][1], sum(weight * output for weight, output in outputs)))
     model.train(training)
     return tuple(torch.cat(outputs).cpu() for outputs in zip(*parts, strict=True))
 
 
-def seen(inputs, views):
+def weighted_views(inputs, views):
     """The weights and views that are averaged for one image, itself first, the weights adding up to one."""
     if views == 1:
         return [(1, inputs)]
@@ -68,12 +67,6 @@ def accuracy(logits, labels):
 def loss(logits, labels):
     """Mean cross entropy in nats."""
     return F.cross_entropy(logits, labels).item()
-
-
-def interval(share, n, confidence=0.95):
-    """Wilson's interval of a share seen in n images: (low, high). Source: Wilson (1927)."""
-    found = binomtest(round(share * n), n).proportion_ci(confidence, method="wilson")
-    return found.low, found.high
 
 
 def confusion(logits, labels):

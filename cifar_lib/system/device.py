@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
-from . import CourseError, distributed
+from .. import CourseError
+from . import distributed
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # glibc's malloc.h
 
@@ -20,7 +21,7 @@ torch.backends.cudnn.allow_tf32 = False
 torch.backends.cudnn.deterministic = True  # else a resumed training may differ in its last bits
 
 
-def pick(name=None):
+def select_device(name=None):
     """The device to train on: `name` ("cpu", "cuda", "cuda:1"), or the best there is.
 
     Of several processes on a machine each takes the GPU of its number, whether "cuda" is named or not.
@@ -30,7 +31,7 @@ def pick(name=None):
     """
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and distributed.count() > 1:
+    if name == "cuda" and distributed.world_size() > 1:
         name = f"cuda:{distributed.local_rank()}"
     try:
         device = torch.device(name)
@@ -76,7 +77,7 @@ def product_dtype(x):
 def describe(device):
     """The device in words for a record, as '2 × CPU (its name), 1 thread, bfloat16' of two processes."""
     precision = str(training_dtype(device)).removeprefix("torch.")
-    times = f"{distributed.count()} × " if distributed.count() > 1 else ""
+    times = f"{distributed.world_size()} × " if distributed.world_size() > 1 else ""
     if device.type == "cuda":
         return f"{times}{torch.cuda.get_device_name(device)}, {precision}"
     name = f"{times}CPU ({cpu_name()})"
@@ -84,7 +85,7 @@ def describe(device):
     return f"{name}, {threads} thread{'s' if threads > 1 else ''}, {precision}"
 
 
-def keep_memory():
+def keep_freed_memory():
     """Let glibc keep freed memory, for the whole process.
 
     By default it gives each large tensor back to the system, which costs page faults at every step.
@@ -110,7 +111,7 @@ def give_back_memory():
 
 @contextmanager
 def memory_given_back():
-    """Decorates what calls `keep_memory`: freed memory is given back before it and after it."""
+    """Decorates what calls `keep_freed_memory`: freed memory is given back before it and after it."""
     give_back_memory()
     try:
         yield

@@ -1,0 +1,32 @@
+"""From images on disk or a mirror to batches on the device."""
+
+from .batching import Augmentation, augment, batches, draw_shifts, epoch_seed, normalize, split
+from .images import Dataset, Images, fingerprint
+from .loading import cache_folder, data_folder, load, prepared_file
+from .specs import SPECS
+from .variants import VARIANTS, colour_noise, grey, resize, shift, shift_randomly, shuffle_pixels
+
+__all__ = [
+    "SPECS",
+    "VARIANTS",
+    "Augmentation",
+    "Dataset",
+    "Images",
+    "augment",
+    "batches",
+    "cache_folder",
+    "colour_noise",
+    "data_folder",
+    "draw_shifts",
+    "epoch_seed",
+    "fingerprint",
+    "grey",
+    "load",
+    "normalize",
+    "prepared_file",
+    "resize",
+    "shift",
+    "shift_randomly",
+    "shuffle_pixels",
+    "split",
+]

@@ -1,0 +1,28 @@
+"""What a trained network gets right, and how sure a number is."""
+
+from .predictions import (
+    accuracy,
+    calibration,
+    confusion,
+    loss,
+    predict,
+    predict_plain_and_mean,
+    top_k,
+    weighted_views,
+)
+from .statistics import format_percent, interval, mean_and_spread, welch_interval
+
+__all__ = [
+    "accuracy",
+    "calibration",
+    "confusion",
+    "format_percent",
+    "interval",
+    "loss",
+    "mean_and_spread",
+    "predict",
+    "predict_plain_and_mean",
+    "top_k",
+    "weighted_views",
+    "welch_interval",
+]

@@ -1,0 +1,36 @@
+"""Every network of the book, by name, and what it costs. `kernels` makes their steps quick on a CPU."""
+
+from . import kernels
+from .alexnet import AlexNet
+from .counting import count_flops, count_parameters
+from .fast import FastCNN
+from .googlenet import FactorisedInception, GoogLeNet, Inception
+from .lenet import BeginnerNet, LeNet5
+from .paper import MLP, DeepCNN, SkipCNN
+from .registry import MODELS, build, check_shapes
+from .resnet import ResidualBlock, ResNet
+from .sync_batch_norm import replicate
+from .vgg import VGG
+
+__all__ = [
+    "MLP",
+    "MODELS",
+    "VGG",
+    "AlexNet",
+    "BeginnerNet",
+    "DeepCNN",
+    "FactorisedInception",
+    "FastCNN",
+    "GoogLeNet",
+    "Inception",
+    "LeNet5",
+    "ResNet",
+    "ResidualBlock",
+    "SkipCNN",
+    "build",
+    "check_shapes",
+    "count_flops",
+    "count_parameters",
+    "kernels",
+    "replicate",
+]

@@ -1,0 +1,90 @@
+"""GoogLeNet in CIFAR-10's size, with plain or with factorised convolutions."""
+
+import torch
+from torch import nn
+
+
+class Inception(nn.Module):
+    """One inception module: four paths side by side, concatenated (Szegedy et al. 2015, figure 2b).
+
+    Args:
+        inputs: channels that come in.
+        one, three, five, pooled: channels that each path gives. The 3×3 and the 5×5 path first
+            reduce the channels to half of what they give.
+    """
+
+    def __init__(self, inputs, one, three, five, pooled):
+        super().__init__()
+        self.one = nn.Sequential(nn.Conv2d(inputs, one, 1), nn.ReLU())
+        self.three = nn.Sequential(
+            nn.Conv2d(inputs, three // 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(three // 2, three, 3, padding=1),
+            nn.ReLU(),
+        )
+        self.five = nn.Sequential(
+            nn.Conv2d(inputs, five // 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(five // 2, five, 5, padding=2),
+            nn.ReLU(),
+        )
+        self.pooled = nn.Sequential(nn.MaxPool2d(3, 1, 1), nn.Conv2d(inputs, pooled, 1), nn.ReLU())
+
+    def forward(self, x):
+        return torch.cat([self.one(x), self.three(x), self.five(x), self.pooled(x)], dim=1)
+
+
+class FactorisedInception(nn.Module):
+    """An inception module whose large filters are taken apart (Szegedy et al. 2016, figures 5 and 6).
+
+    The 5×5 becomes two 3×3; with `side` above 3, each 3×3 becomes 1×side and side×1. Batch norm
+    follows every convolution, as in the networks of that paper. Arguments as in `Inception`.
+    """
+
+    def __init__(self, inputs, one, three, five, pooled, side=3):
+        super().__init__()
+
+        def convolution(before, after, height=1, width=1):
+            kernel, padding = (height, width), (height // 2, width // 2)
+            layer = nn.Conv2d(before, after, kernel, padding=padding, bias=False)
+            return nn.Sequential(layer, nn.BatchNorm2d(after), nn.ReLU())
+
+        def square(before, after):
+            if side == 3:
+                return convolution(before, after, 3, 3)
+            return nn.Sequential(convolution(before, after, 1, side), convolution(after, after, side, 1))
+
+        self.one = convolution(inputs, one)
+        self.three = nn.Sequential(convolution(inputs, three // 2), square(three // 2, three))
+        self.five = nn.Sequential(convolution(inputs, five // 2), square(five // 2, five), square(five, five))
+        self.pooled = nn.Sequential(nn.MaxPool2d(3, 1, 1), convolution(inputs, pooled))
+
+    def forward(self, x):
+        return torch.cat([self.one(x), self.three(x), self.five(x), self.pooled(x)], dim=1)
+
+
+class GoogLeNet(nn.Module):
+    """A convolution, three inception modules, an average over positions (Szegedy et al. 2015).
+
+    The idea: look at several sizes at once, and let 1×1 convolutions keep that cheap. Left out:
+    six of the nine modules, the two auxiliary classifiers, local response normalisation, dropout.
+    `factorised` gives the modules of the network's second and third version instead.
+    """
+
+    def __init__(self, shape=(3, 32, 32), factorised=False, classes=10):
+        super().__init__()
+        kind = FactorisedInception if factorised else Inception
+        last = {"side": 5} if factorised else {}
+        self.stem = nn.Sequential(nn.Conv2d(shape[0], 24, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+        self.module1 = kind(24, 16, 24, 8, 8)
+        self.module2 = kind(56, 24, 40, 16, 16)
+        self.pool = nn.MaxPool2d(2)
+        self.module3 = kind(96, 32, 64, 16, 16, **last)
+        self.average = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.linear = nn.Linear(128, classes)
+
+    def forward(self, x):
+        x = self.module2(self.module1(self.stem(x)))
+        x = self.module3(self.pool(x))
+        return self.linear(self.flatten(self.average(x)))

@@ -1,0 +1,182 @@
+"""Every recipe of the book, by name."""
+
+from .. import CourseError
+from .recipe import Recipe, nearest
+
+_PAPER = Recipe("paper", weight_decay=0.003, schedule="step")
+_STUDY = Recipe("study", options={"width": 16}, epochs=8, batch_size=128, rate=0.005, schedule="one-cycle")
+_MLP = Recipe("mlp", model="mlp", options={"hidden": [128]}, epochs=8, batch_size=128, rate=0.001)
+_SMALL = _STUDY.replace(name="small", options={"width": 8}, epochs=4)
+
+
+def _small(name, **options):
+    """The small recipe with other options of the network."""
+    return _SMALL.replace(name=f"small-{name}", options=_SMALL.options | options)
+
+
+def _depth(depth, skip, norm):
+    kind = "-".join(["skip"] * skip + ["norm"] * norm) or "plain"
+    options = {"depth": depth, "skip": skip, "batch_norm": norm, "stride": 4}
+    return _SMALL.replace(
+        name=f"depth-{depth}-{kind}", model="deep-cnn", options=options, epochs=2, rate=0.002
+    )
+
+
+def _grid(name, **changes):
+    """The paper's recipe on a narrow network for four epochs, the last at a tenth of the rate."""
+    return _PAPER.replace(name=f"grid-{name}", options={"width": 8}, epochs=4, decay_every=3, **changes)
+
+
+def _family(name, model, **options):
+    return _SMALL.replace(name=f"family-{name}", model=model, options=options, rate=0.002)
+
+
+def _ladder(*rungs):
+    """Chapter 8's rungs: each recipe is the one before with some fields changed."""
+    recipe = _PAPER.replace(options={"width": 14}, epochs=4, decay_every=1)
+    for name, changes in rungs:
+        recipe = recipe.replace(name=f"ladder-{name}", **changes)
+        yield recipe
+
+
+_WIDTHS = {"widths": [16, 48, 48]}
+_FAST72 = Recipe(
+    "fast72",
+    model="fast-cnn",
+    options={"widths": [24, 64, 64]},
+    epochs=2,
+    batch_size=500,
+    optimizer="muon",
+    rate=0.2,
+    schedule="linear",
+    flip=True,
+    label_smoothing=0.2,
+    sides=[[0, 16], [0.5, 24]],
+    views=2,
+)
+_FAST94 = _FAST72.replace(
+    name="fast94",
+    options={"widths": [128, 384, 384]},
+    epochs=12,
+    batch_size=1000,
+    rate=0.24,
+    shift=4,
+    border="mirror",
+    sides=[[0, 20], [0.15, 24], [0.3, 32]],
+    views=6,
+)
+_PUBLISHED = _FAST94.replace(
+    name="fast-published",
+    options={"widths": [64, 256, 256]},
+    epochs=8,
+    batch_size=2000,
+    shift=2,
+    sides=[],
+)
+_LEAN = _PUBLISHED.replace(
+    name="fast-lean",
+    options={"widths": [64, 256, 256], "inner": [64, 128, 256]},
+    epochs=10,
+    batch_size=500,
+    rate=0.14,
+    sides=[[0, 24], [0.3, 28], [0.8, 32]],
+    crop=True,
+)
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        _PAPER,
+        _PAPER.replace(name="paper-constant-rate", schedule="constant"),
+        _PAPER.replace(name="paper-no-decay", weight_decay=0.0),
+        _PAPER.replace(name="paper-no-skip", options={"merge": "none"}),
+        _PAPER.replace(name="paper-no-skip-no-decay", options={"merge": "none"}, weight_decay=0.0),
+        _PAPER.replace(name="paper-adamw", optimizer="adamw"),
+        _MLP,
+        _MLP.replace(name="mlp-shuffled", data="cifar10/shuffled"),
+        _MLP.replace(name="mlp-grey", data="cifar10/grey"),
+        _MLP.replace(name="mlp-28x28", data="cifar10/28x28"),
+        _MLP.replace(name="mlp-grey-28x28", data="cifar10/grey-28x28"),
+        _MLP.replace(name="mlp-mnist", data="mnist"),
+        _MLP.replace(name="mlp-mnist-moved", data="mnist/moved"),
+        _MLP.replace(name="mlp-mnist-noise", data="mnist/noise"),
+        _MLP.replace(name="mlp-mnist-moved-noise", data="mnist/moved-noise"),
+        _STUDY,
+        _STUDY.replace(name="study-shuffled", data="cifar10/shuffled"),
+        _STUDY.replace(name="study-pool", options={"width": 16, "head": "pool"}),
+        _STUDY.replace(name="study-constant", schedule="constant"),
+        _STUDY.replace(name="study-cosine", schedule="cosine"),
+        _SMALL,
+        _SMALL.replace(name="small-grey-28x28", data="cifar10/grey-28x28"),
+        _SMALL.replace(name="small-mnist", data="mnist"),
+        _SMALL.replace(name="small-mnist-moved-noise", data="mnist/moved-noise"),
+        # Without the concatenation the network has fewer weights: width 9 makes up for it.
+        _small("add", merge="add", width=9),
+        _small("no-skip", merge="none", width=9),
+        _small("tanh", activation="tanh"),
+        _small("sigmoid", activation="sigmoid"),
+        _SMALL.replace(name="small-squared-error", loss="squared-error"),
+        *(_SMALL.replace(name=f"small-rate-{rate:g}", rate=rate) for rate in (0.001, 0.02)),
+        *(
+            _small(f"no-norm-rate-{rate:g}", batch_norm=False).replace(rate=rate)
+            for rate in (0.001, 0.005, 0.02)
+        ),
+        *(
+            _SMALL.replace(name=f"small-{kind}-{rate:g}", optimizer=kind, rate=rate, schedule="constant")
+            for kind, rates in (("adam", (0.001, 0.003, 0.01)), ("sgd", (0.01, 0.03, 0.1)))
+            for rate in rates
+        ),
+        *(
+            _depth(depth, skip, norm)
+            for depth in (6, 20, 50)
+            for skip in (False, True)
+            for norm in (False, True)
+        ),
+        *(
+            _grid(f"rate-{rate:g}-decay-{decay:g}", rate=rate, weight_decay=decay)
+            for rate in (0.003, 0.01, 0.03)
+            for decay in (0.0, 0.003)
+        ),
+        *(_grid(f"batch-{size}", batch_size=size) for size in (128, 256)),
+        *(_grid(f"adamw-decay-{decay:g}", optimizer="adamw", weight_decay=decay) for decay in (0.003, 0.03)),
+        _family("mlp", "mlp", hidden=[128]),
+        _family("lenet-5", "lenet-5"),
+        _family("beginner", "beginner"),
+        _family("alexnet", "alexnet"),
+        _family("vgg", "vgg"),
+        _family("googlenet", "googlenet"),
+        _family("factorised", "googlenet", factorised=True),
+        _family("resnet", "resnet"),
+        _family("paper", "skip-cnn", width=16),
+        _FAST72,
+        _FAST94,
+        _FAST94.replace(name="fast94-all", holdout=False),
+        _PUBLISHED,
+        _LEAN,
+        *_ladder(
+            ("paper", {}),
+            ("no-decay", {"weight_decay": 0.0}),
+            ("schedule", {"schedule": "one-cycle"}),
+            ("network", {"model": "fast-cnn", "options": _WIDTHS | {"whiten": False, "dirac": False}}),
+            ("whitening", {"options": _WIDTHS | {"whiten": True, "dirac": False}}),
+            ("dirac", {"options": _WIDTHS}),  # whitening and Dirac filters are the network's defaults
+            ("muon", {"optimizer": "muon", "rate": 0.2, "batch_size": 500}),
+            ("smoothing", {"label_smoothing": 0.2}),
+            ("augmentation", {"flip": True, "shift": 2}),
+            ("growing", {"epochs": 6, "sides": [[0, 20], [0.3, 24], [0.6, 32]], "views": 6}),
+            ("wider", {"options": {"widths": [32, 128, 128]}}),
+        ),
+    )
+}
+
+
+def get(name):
+    """The recipe of that name; "NAME-quick" gives the quick form of NAME.
+
+    Raises:
+        CourseError: there is none; the nearest name is suggested.
+    """
+    if name in RECIPES:
+        return RECIPES[name]
+    if name.removesuffix("-quick") in RECIPES:
+        return RECIPES[name.removesuffix("-quick")].quick()
+    raise CourseError(f"There is no recipe {name!r}{nearest(name, RECIPES)}: see recipes.RECIPES.")

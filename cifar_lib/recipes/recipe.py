@@ -1,0 +1,179 @@
+"""A recipe: every hyper-parameter of a training. It is data: printable, comparable, frozen."""
+
+import difflib
+import math
+import reprlib
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from .. import CourseError
+
+Optimizer = Literal["adam", "adamw", "sgd", "muon"]
+Schedule = Literal["constant", "step", "cosine", "one-cycle", "linear"]
+Loss = Literal["cross-entropy", "squared-error"]
+Border = Literal["black", "mirror"]
+SCHEDULES = get_args(Schedule)
+QUICK_EPOCHS = 2
+QUICK_BATCH = 1_000  # the generated images are 2,000
+QUICK_OPTIONS = {"skip-cnn": {"width": 8}, "fast-cnn": {"widths": [16, 32, 32]}}
+WARM_UP_SHARE = 0.25
+DECAY_FACTOR = 0.1  # the paper's, section 3
+LARGEST, MOST = 1e30, 10**9  # of numbers, which float32 must hold; of counts
+# What older records call a field of today.
+FORMER_NAMES = {"crop": "shift", "cut": "crop"}
+
+
+def _sides(sides: list) -> list:
+    """Pairs of a share, rising from 0 and below 1, and a whole number of pixels; else a ValueError."""
+    if not all(isinstance(step, list | tuple) and len(step) == 2 for step in sides):
+        raise ValueError("not pairs")
+    starts, sizes = [start for start, _ in sides], [side for _, side in sides]
+    numbers = all(isinstance(start, int | float) and 0 <= start < 1 for start in starts)
+    if not numbers or not all(isinstance(side, int) and side > 0 for side in sizes):
+        raise ValueError("not a share and a size")
+    if starts != sorted(set(starts)) or starts[:1] not in ([], [0]):
+        raise ValueError("not rising from 0")
+    return [list(step) for step in sides]
+
+
+def _one_of(kind: Any) -> Any:
+    return Field(description=f"one of {', '.join(get_args(kind))}")
+
+
+Whole = Annotated[int, Field(ge=1, le=MOST, description="a whole number of at least 1")]
+Amount = Annotated[float, Field(ge=0, le=LARGEST, description="a number of at least 0")]
+Truth = Annotated[bool, Field(description="True or False")]
+
+
+class Recipe(BaseModel):
+    """What to train, on what, and how.
+
+    The fields are checked by pydantic, a library that Colab has: the same value gives the same sentence
+    from Python, from the command line and from a file.
+
+    Args:
+        data: a name for `data.load`.
+        model, options: a name of `models.MODELS` and the arguments of its class.
+        rate: learning rate at the start, or at the peak ("one-cycle").
+        weight_decay: coupled with the gradient in "adam" and "sgd", decoupled in "adamw" and "muon".
+        schedule: see `rate_at`; "step" divides the rate by ten every `decay_every` epochs.
+        flip, shift, border: augmentation, see `data.Augmentation`.
+        loss: what training minimises, see `training.training_loss`.
+        label_smoothing: this share of each label is spread over all classes (cross entropy only).
+        sides: image sizes by progress, as [[0, 24], [0.7, 32]]: side 24 first, 32 after 70 % of the
+            epochs; empty for the images' own size.
+        crop: images of another side are cropped at a random place, not shrunk.
+        views: how many views of each image the final evaluation averages: 1, 2 or 6, see
+            `evaluate.predict`.
+        holdout: train on 90 % of the training images and validate on the rest; without it train on all.
+
+    Raises:
+        CourseError: a field that does not exist, or a value that it cannot have.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+
+    name: str = Field(pattern=r"^[\w.+-]+$", description="part of file names: letters, digits and . + - _")
+    data: str = Field("cifar10", description="the name of a data set")
+    model: str = Field("skip-cnn", description="the name of a network")
+    options: dict[str, Any] = Field({}, description="the network's arguments by name")
+    epochs: Whole = 70
+    batch_size: Whole = 64
+    optimizer: Annotated[Optimizer, _one_of(Optimizer)] = "adam"
+    rate: Amount = 0.01
+    weight_decay: Amount = 0.0
+    schedule: Annotated[Schedule, _one_of(Schedule)] = "constant"
+    decay_every: Whole = 15
+    flip: Truth = False
+    shift: int = Field(0, ge=0, le=MOST, description="a whole number of at least 0")
+    border: Annotated[Border, _one_of(Border)] = "black"
+    loss: Annotated[Loss, _one_of(Loss)] = "cross-entropy"
+    label_smoothing: float = Field(0.0, ge=0, le=1, description="a number from 0 to 1")
+    sides: Annotated[list, AfterValidator(_sides)] = Field([], description="written [[0, 24], [0.7, 32]]")
+    crop: Truth = False
+    views: Literal[1, 2, 6] = Field(1, description="1, 2 or 6")
+    holdout: Truth = True
+
+    def __init__(self, name: str, **fields: Any):
+        try:
+            super().__init__(name=name, **fields)
+        except ValidationError as error:
+            raise CourseError(_sentence(error)) from None
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    @classmethod
+    def from_record(cls, fields: dict[str, Any], schema: int) -> Self:
+        """The recipe of a record: later fields take their defaults, renamed ones their new names."""
+        if schema == 1:
+            fields = {FORMER_NAMES.get(name, name): value for name, value in fields.items()}
+            if fields.get("decay_factor") == DECAY_FACTOR:
+                del fields["decay_factor"]
+        return cls(**fields)
+
+    def replace(self, **changes: Any) -> Self:
+        """The same recipe with some fields changed.
+
+        Raises:
+            CourseError: no such field, or a value that it cannot have.
+        """
+        return type(self)(**(self.as_dict() | changes))
+
+    def quick(self) -> Self:
+        """The same idea on generated data and a tiny budget: for tests and first tries."""
+        from ..data.specs import SPECS  # here, because the room of the data imports torch
+
+        base, _, variant = self.data.partition("/")
+        epochs = max(1, min(self.epochs // 2, QUICK_EPOCHS))
+        return self.replace(
+            name=f"{self.name}-quick",
+            data="/".join(filter(None, [SPECS[base].stand_in if base in SPECS else base, variant])),
+            options=self.options | QUICK_OPTIONS.get(self.model, {}),
+            epochs=epochs,
+            batch_size=min(self.batch_size, QUICK_BATCH),
+            decay_every=max(1, epochs - 1),  # one drop, so that it still shows
+        )
+
+    def rate_at(self, epoch: float) -> float:
+        """The learning rate at a moment counted in epochs from 0, fractions included.
+
+        "step" is the paper's; "cosine" is Loshchilov and Hutter (2017), equation 5, without
+        restarts; "one-cycle" climbs in a straight line for a quarter of the time, then falls to 0;
+        "linear" falls to 0 in a straight line.
+        """
+        done = epoch / self.epochs
+        if self.schedule == "step":
+            return self.rate * DECAY_FACTOR ** (int(epoch) // self.decay_every)
+        if self.schedule == "cosine":
+            return self.rate * (1 + math.cos(math.pi * done)) / 2
+        if self.schedule == "linear":
+            return self.rate * (1 - done)
+        if self.schedule == "one-cycle":
+            return self.rate * min(done / WARM_UP_SHARE, (1 - done) / (1 - WARM_UP_SHARE))
+        return self.rate
+
+    def side_at(self, epoch: int) -> int | None:
+        """The side of the images at the epoch of that number, counted from 0; None for their own."""
+        sides = [side for start, side in self.sides if start * self.epochs <= epoch]
+        return sides[-1] if sides else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name, as they are kept in a record."""
+        return self.model_dump()
+
+
+def _sentence(error: ValidationError) -> str:
+    """What is wrong with the first bad field, and what it should be."""
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        return f"A recipe has no {name!r}{nearest(name, Recipe.model_fields)}."
+    return f"{name} is {Recipe.model_fields[name].description}, not {reprlib.repr(first['input'])}."
+
+
+def nearest(name: str, known) -> str:
+    """The known name that is most like `name`, as a question to put behind an error; else ''."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}" if near else ""

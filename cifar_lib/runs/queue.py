@@ -1,0 +1,155 @@
+"""Record runs, shared among any number of processes: each run is trained once."""
+
+import enum
+import json
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from safetensors.torch import save_model
+
+from .. import CourseError, data
+from ..recipes import Recipe
+from ..system import distributed
+from ..system.files import atomic_write, explain_os_error, remove_left_behind
+from ..training import RunKey, train
+from .record import Run, as_record, load_record, record_file
+from .replay import as_run, checkpoint_file
+
+
+class Claim(enum.Enum):
+    """Whose a run is."""
+
+    MINE = "it is trained by this process"
+    DONE = "it is recorded already"
+    BUSY = "another process is at it"
+
+
+def record_all(
+    wanted: Iterable[tuple[Recipe, int]],
+    *,
+    folder: Path | str | None = None,
+    device: str | None = None,
+    keep_weights: bool = False,
+) -> None:
+    """Record runs, given as (recipe, seed), one after the other, and say what happens.
+
+    Two rounds: what another process is at is left to it, and waited for only at the end. A run that
+    fails does not keep the others from being recorded.
+
+    Raises:
+        CourseError: some runs could not be recorded; it names them.
+    """
+    failed = []
+    for wait in (False, True):
+        left = []
+        for recipe, seed in wanted:
+            print(f"{recipe.name}, seed {seed}", flush=True)
+            options = {"folder": folder, "device": device, "keep_weights": keep_weights, "wait": wait}
+            try:
+                claim = train_and_record(recipe, seed, **options)
+            except CourseError as error:
+                if distributed.world_size() > 1:
+                    raise  # the other processes may be in the middle of this run
+                print(f"  {error}", flush=True)
+                failed.append(f"{recipe.name} seed {seed}")
+                continue
+            if claim is Claim.BUSY:
+                left.append((recipe, seed))
+                print(f"  {claim.value}", flush=True)
+            else:
+                path = record_file(recipe.name, seed, folder)
+                print(distributed.on_first(partial(load_record, path)), flush=True)
+        wanted = left
+    if failed:
+        raise CourseError(f"These runs were not recorded, for the reasons above: {', '.join(failed)}.")
+
+
+def train_and_record(
+    recipe: Recipe,
+    seed: int,
+    *,
+    folder: Path | str | None = None,
+    device: str | None = None,
+    keep_weights: bool = False,
+    progress: bool = True,
+    wait: bool = True,
+) -> Claim:
+    """Train a recipe and write its JSON. What is recorded already is left alone.
+
+    A recording that was killed goes on where it stopped, because a checkpoint per epoch lies in the cache
+    folder. A lock file beside the record keeps two processes from the same run.
+
+    Args:
+        folder: where the JSON goes; by default `cifar_lib/recorded`.
+        keep_weights: write the trained weights beside it.
+        wait: whether to wait while another process is at this run; else it is `Claim.BUSY` at once.
+
+    Returns:
+        `Claim.MINE` if it was trained by this call, `Claim.DONE` if it was recorded already.
+
+    Raises:
+        CourseError: see `training.train`; or the file cannot be written.
+    """
+    path = record_file(recipe.name, seed, folder)
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        # Of several processes that train as one, the first holds the lock and tells what all do.
+        claim = distributed.on_first(lambda: _claim(recipe, path, lock, wait))
+        if claim is Claim.MINE:
+            _train_and_write(recipe, seed, path, device, keep_weights, progress)
+        if lock.is_locked:
+            _finish(recipe, path, lock)
+    finally:
+        lock.release()
+    return claim
+
+
+def _claim(recipe, path, lock, wait):
+    """Whose the run is; while it is `Claim.MINE` the lock is held."""
+    try:
+        if path.exists() and not Path(lock.lock_file).exists():
+            _load_record_of(recipe, path)
+            return Claim.DONE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=wait)
+    except Timeout:
+        return Claim.BUSY
+    except OSError as error:
+        raise CourseError(explain_os_error(error, path)) from None
+    except ValueError:  # a byte that no path may hold
+        raise CourseError(f"{str(path)!r} cannot be the name of a file: choose another folder.") from None
+    return Claim.DONE if path.exists() else Claim.MINE  # another process may have been quicker
+
+
+def _train_and_write(recipe, seed, path, device, keep_weights, progress):
+    dataset = data.load(recipe.data)
+    checkpoint = checkpoint_file(RunKey(recipe, dataset.key, seed))
+    trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=progress)
+    done = as_run(recipe, dataset, seed, trained)
+    if distributed.rank() > 0:
+        return
+    if keep_weights:
+        with atomic_write(path.with_suffix(".safetensors")) as aside:
+            save_model(trained.model, str(aside))
+    with atomic_write(path) as aside:
+        aside.write_text(json.dumps(as_record(done), indent=1) + "\n", encoding="utf-8")
+
+
+def _finish(recipe, path, lock):
+    """Remove what nobody needs once the record is there: checkpoint, leavings, the lock's file."""
+    checkpoint = checkpoint_file(_load_record_of(recipe, path).key)
+    checkpoint.unlink(missing_ok=True)
+    for written in (checkpoint, path.with_suffix(".safetensors"), path):
+        remove_left_behind(written)
+    # Whoever waits for a lock file that is gone may hold it beside the holder of a new one. Both find
+    # the record, so the file goes only once that is there.
+    Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _load_record_of(recipe, path) -> Run:
+    kept = load_record(path)
+    if kept.recipe != recipe:
+        raise CourseError(f"{path} holds another recipe of that name: move it away first.")
+    return kept

@@ -1,0 +1,238 @@
+"""Recorded runs: one JSON file a run, in `cifar_lib/recorded/`, written only when the run is complete."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_model
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
+
+from .. import CourseError, models
+from ..recipes import Recipe
+from ..training import RunKey
+
+SCHEMA = 2  # 1 called the recipe's `shift` crop, and its `crop` cut
+RECORDED = Path(__file__).parent.parent / "recorded"
+PARTS = ("recipe", "model", "data", "seed", "history", "result", "environment", "seconds")
+
+Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+OPEN = ConfigDict(extra="allow", strict=True)  # more may stand beside what the readers of a record rely on
+
+
+class _Model(TypedDict):
+    __pydantic_config__ = OPEN
+    name: str
+    parameters: Count
+    flops: Count
+    shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)]
+
+
+class _Data(TypedDict):
+    __pydantic_config__ = OPEN
+    name: str
+    fingerprint: str
+    n_train: Count
+    n_val: Count
+    n_test: Count
+
+
+class _Epoch(TypedDict):
+    __pydantic_config__ = OPEN
+    epoch: Count
+    rate: Amount
+    train_loss: Amount
+    seconds: Amount
+
+
+class _ValidatedEpoch(_Epoch):
+    val_loss: Amount
+    val_accuracy: Share
+
+
+class _Result(TypedDict):
+    __pydantic_config__ = OPEN
+    test_accuracy: Share
+    test_top2: Share
+    test_loss: Amount
+
+
+class _ValidatedResult(_Result):
+    val_accuracy: Share
+    val_top2: Share
+
+
+class _Environment(TypedDict):
+    __pydantic_config__ = OPEN
+    device: str
+    torch: str
+    python: str
+    code: str
+
+
+class _Record(TypedDict):
+    __pydantic_config__ = OPEN
+    schema: int
+    recipe: dict[str, Any]
+    model: _Model
+    data: _Data
+    seed: Count
+    history: list[_Epoch]
+    result: _Result
+    environment: _Environment
+    seconds: Amount
+
+
+class _ValidatedRecord(_Record):
+    history: list[_ValidatedEpoch]
+    result: _ValidatedResult
+
+
+RECORD = TypeAdapter(_Record)
+VALIDATED_RECORD = TypeAdapter(_ValidatedRecord)
+
+
+@dataclass
+class Run:
+    """One training, live or replayed.
+
+    Args:
+        history: a dict per epoch, see `training.train`.
+        result: accuracies (0 to 1) and losses (nats) of the finished network, by name.
+        seconds: the time of training and validation.
+        replayed: read from a record.
+    """
+
+    recipe: Recipe
+    model: dict[str, Any]
+    data: dict[str, Any]
+    seed: int
+    history: list[dict[str, Any]]
+    result: dict[str, float]
+    environment: dict[str, str]
+    seconds: float
+    replayed: bool = False
+    _network: torch.nn.Module | None = field(default=None, repr=False)
+    _folder: Path | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        device = self.environment["device"]
+        # A live run's time stays out of stored outputs: executing again must not change them.
+        how = f"Replayed: {self.seconds:,.0f} s on {device}" if self.replayed else f"Trained on {device}"
+        share, n = self.result["test_accuracy"], self.data["n_test"]
+        return f"{self.recipe.name}, seed {self.seed}: test accuracy {share:.1%} of {n:,}. {how}."
+
+    @property
+    def key(self) -> RunKey:
+        """What makes another training the same run."""
+        images = self.data["n_train"] + self.data["n_val"]
+        return RunKey(self.recipe, (self.data["fingerprint"], images), self.seed)
+
+    def column(self, name: str) -> list[Any]:
+        """One quantity of the history over the epochs."""
+        return [entry[name] for entry in self.history]
+
+    def network(self) -> torch.nn.Module:
+        """The trained network, in evaluation mode on the CPU.
+
+        Raises:
+            CourseError: the run is replayed and its weights were not recorded.
+        """
+        if self._network is None:
+            file = weights_file(self.recipe.name, self.seed, self._folder)
+            if not file.exists():
+                raise CourseError(
+                    f"No weights were recorded for {self.recipe.name!r}, seed {self.seed}: train it "
+                    f"with CIFAR_PROFILE=full."
+                )
+            network = models.build(self.recipe, tuple(self.model["shape"]), self.model.get("classes", 10))
+            try:
+                load_model(network, file)
+            except (SafetensorError, RuntimeError, OSError) as error:
+                raise CourseError(f"The weights in {file} are damaged: fetch that file again.") from error
+            self._network = network
+        return self._network.eval()
+
+
+def as_record(done: Run) -> dict[str, Any]:
+    """A run as the dict that is kept as JSON."""
+    return {"schema": SCHEMA} | {
+        name: done.recipe.as_dict() if name == "recipe" else getattr(done, name) for name in PARTS
+    }
+
+
+def load_record(path: Path | str) -> Run:
+    """Read one recorded run; older schemas are translated.
+
+    Raises:
+        CourseError: the file is not a record, or of a schema that this version does not know.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        schema = content["schema"]
+        if schema not in range(1, SCHEMA + 1):
+            raise CourseError(
+                f"{path} has schema {schema!r}, but this version reads 1 to {SCHEMA}: "
+                f"fetch the version of the course that wrote it."
+            )
+        recipe = _recipe_of(content, path)
+        _check(content, recipe)
+        parts = {name: content[name] for name in PARTS} | {"recipe": recipe}
+        return Run(**parts, replayed=True, _folder=path.parent)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise CourseError(
+            f"{path} is not a recorded run ({_reason(error)}): restore it, or record it again."
+        ) from None
+
+
+def _recipe_of(content, path):
+    if not isinstance(content["recipe"], dict):
+        raise TypeError("recipe")
+    try:
+        return Recipe.from_record(content["recipe"], content["schema"])
+    except CourseError as error:
+        raise CourseError(f"{path} is not a recorded run: restore it, or record it again. {error}") from None
+
+
+def _check(content, recipe):
+    (VALIDATED_RECORD if recipe.holdout else RECORD).validate_python(content)
+    if [entry["epoch"] for entry in content["history"]] != list(range(1, recipe.epochs + 1)):
+        raise ValueError("its epochs are not complete")
+
+
+def _reason(error):
+    """What is wrong, in few words."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error) or type(error).__name__
+
+
+def load_runs(name: str, folder: Path | str | None = None) -> list[Run]:
+    """All recorded runs of a recipe, by seed.
+
+    Raises:
+        CourseError: there is none.
+    """
+    near = Path(folder or RECORDED).glob(f"{name}-seed*.json")
+    found = {path.stem.removeprefix(f"{name}-seed"): path for path in near}
+    paths = [found[seed] for seed in sorted(filter(str.isdecimal, found), key=int)]  # copies have other names
+    if not paths:
+        raise CourseError(f"No run of {name!r} is recorded: python -m cifar_lib record {name}")
+    return [load_record(path) for path in paths]
+
+
+def record_file(name: str, seed: int, folder: Path | str | None = None) -> Path:
+    """Where the JSON of a run is kept."""
+    return Path(folder or RECORDED) / f"{name}-seed{seed}.json"
+
+
+def weights_file(name: str, seed: int, folder: Path | str | None = None) -> Path:
+    """Where the trained weights of a run are kept, if they are."""
+    return record_file(name, seed, folder).with_suffix(".safetensors")

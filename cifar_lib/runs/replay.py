@@ -1,0 +1,196 @@
+"""Run a recipe as the profile says: train it here and now, or replay its record."""
+
+import os
+import platform
+import statistics
+from collections.abc import Iterable, Sequence
+
+import torch
+
+from .. import CourseError, data, evaluate, models, recipes
+from ..data import Dataset, Images
+from ..data.specs import SPECS
+from ..recipes import Recipe
+from ..training import RunKey, Trained, train
+from .record import Run, load_record, load_runs, record_file
+
+PROFILES = {
+    "quick": "Profile quick: tiny trainings on generated images. Numbers here are not the book's.",
+    "recorded": "Profile recorded: long trainings are replayed from their records.",
+    "full": "Profile full: every training is done here and now.",
+}
+
+
+def profile() -> str:
+    """How the book is executed: "quick", "recorded" (the default) or "full"; from `$CIFAR_PROFILE`."""
+    name = os.environ.get("CIFAR_PROFILE", "recorded")
+    if name not in PROFILES:
+        raise CourseError(f"CIFAR_PROFILE is one of {', '.join(PROFILES)}, not {name!r}.")
+    return name
+
+
+def show_profile() -> None:
+    """Say in which profile a page runs, and whether there is a GPU: the first line of each chapter."""
+    name = profile()
+    print(PROFILES[name])
+    if name == "full" and not torch.cuda.is_available():
+        print(
+            "There is no GPU here, so long trainings take up to an hour. In Colab: Runtime > "
+            "Change runtime type > GPU. Or set CIFAR_PROFILE=recorded to replay them."
+        )
+
+
+def recipe_for_profile(recipe: Recipe | str) -> Recipe:
+    """The recipe of that name, or its quick form in the quick profile."""
+    recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
+    return recipe.quick() if profile() == "quick" and not recipe.name.endswith("-quick") else recipe
+
+
+def load_data(name: str) -> Dataset:
+    """`data.load` for the profile at hand: the quick one puts generated images in CIFAR-10's place.
+
+    Prints what was loaded, so that a page says on which images it speaks.
+    """
+    base, slash, variant = name.partition("/")
+    if profile() == "quick" and base in SPECS:
+        base = SPECS[base].stand_in
+    dataset = data.load(base + slash + variant)
+    print(f"{dataset}." + (f" It stands in for {name}." if base != name.partition("/")[0] else ""))
+    return dataset
+
+
+def run(
+    recipe: Recipe | str, dataset: Dataset | None = None, seed: int = 0, *, device: str | None = None
+) -> Run:
+    """Train a recipe, or replay its record; prints which.
+
+    Replayed in the recorded profile, and only when recipe, seed and training images are those of
+    the record; anything else is trained.
+
+    Args:
+        recipe: a `Recipe` or the name of one; the quick profile takes its quick form.
+        dataset: the images, when they are at hand; loaded when training needs them.
+
+    In the full profile a finished training is kept in the cache folder: the next chapter that asks
+    for it has it at once, and one that was stopped goes on.
+
+    Raises:
+        CourseError: see `training.train`; or `dataset` is not the one that the recipe names.
+    """
+    one = _run(recipe, dataset, seed, device)
+    print(one)
+    return one
+
+
+def run_seeds(
+    recipe: Recipe | str,
+    dataset: Dataset | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+) -> list[Run]:
+    """`run` for several seeds; prints one line for all. The quick profile takes two seeds."""
+    several = [_run(recipe, dataset, seed, None) for seed in seeds[: 2 if profile() == "quick" else None]]
+    first = several[0]
+    seconds = statistics.fmean(one.seconds for one in several)
+    where = first.environment["device"]
+    replayed = all(one.replayed for one in several)
+    how = f"Replayed: {seconds:,.0f} s each on {where}" if replayed else f"Trained on {where}"
+    accuracy = summarize(several)
+    print(f"{first.recipe.name}: test accuracy {accuracy} of {first.data['n_test']:,}. {how}.")
+    return several
+
+
+def seeds_of(*names: str) -> list[int]:
+    """The seeds of which each of these recipes is recorded; 0 alone where they are trained here and now."""
+    if profile() != "recorded":
+        return [0]
+    return sorted(set.intersection(*({run.seed for run in load_runs(name)} for name in names)))
+
+
+def results(several: Iterable[Run], name: str = "test_accuracy") -> list[float]:
+    """One result of each run, for the functions of `evaluate.statistics`."""
+    return [one.result[name] for one in several]
+
+
+def summarize(several: Sequence[Run], name: str = "test_accuracy") -> str:
+    """One result over runs in words, as '71.9 ± 0.4 % (3 seeds)'."""
+    seeds = f"{len(several)} seed{'s' if len(several) > 1 else ''}"
+    return f"{evaluate.format_percent(results(several, name))} ({seeds})"
+
+
+def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run:
+    """A finished training with its results on the validation and test images."""
+    shape = tuple(dataset.train.pixels.shape[1:])
+    # The other part of the split, a copy of nine tenths of the images, must not stay for the evaluation.
+    validation = data.split(dataset.train)[1] if recipe.holdout else dataset.train[:0]
+    held = {"val": validation} if recipe.holdout else {}
+    return Run(
+        recipe=recipe,
+        model={
+            "name": recipe.model,
+            "parameters": models.count_parameters(trained.model),
+            "flops": models.count_flops(trained.model, shape),
+            "shape": list(shape),
+            "classes": len(dataset.classes),
+        },
+        data={
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "n_train": len(dataset.train) - len(validation),
+            "n_val": len(validation),
+            "n_test": len(dataset.test),
+        },
+        seed=seed,
+        history=trained.history,
+        result=_results(trained.model, held | {"test": dataset.test}, recipe.views),
+        environment={
+            "device": trained.device,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "code": trained.code,
+        },
+        seconds=round(trained.seconds, 1),
+        _network=trained.model.cpu(),
+    )
+
+
+def _run(recipe, dataset, seed, device):
+    recipe = recipe_for_profile(recipe)
+    if dataset is not None and dataset.name != recipe.data:
+        raise CourseError(f"{recipe.name!r} trains on {recipe.data!r}, but was given {dataset.name!r}.")
+    if profile() == "recorded":
+        kept = _matching_record(recipe, dataset, seed)
+        if kept is not None:
+            return kept
+    dataset = dataset if dataset is not None else data.load(recipe.data)
+    full = profile() == "full"
+    checkpoint = checkpoint_file(RunKey(recipe, dataset.key, seed)) if full else None
+    # A bar only where somebody waits: in stored outputs it would differ each time.
+    trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=full)
+    return as_run(recipe, dataset, seed, trained)
+
+
+def _matching_record(recipe, dataset, seed):
+    path = record_file(recipe.name, seed)
+    if not path.exists():
+        return None
+    kept = load_record(path)
+    images = kept.key.images if dataset is None else dataset.key
+    return kept if kept.key == RunKey(recipe, images, seed) else None
+
+
+def checkpoint_file(key: RunKey):
+    """Where a run's checkpoint lies: one file for all folders that it is recorded into."""
+    return data.cache_folder() / "checkpoints" / key.file_name
+
+
+def _results(model, parts: dict[str, Images], views):
+    """The figures of a finished training, as they are kept; with more views, those too."""
+    result = {}
+    for part, images in parts.items():
+        outputs, mean = evaluate.predict_plain_and_mean(model, images.pixels, views)
+        result[f"{part}_accuracy"] = evaluate.accuracy(outputs, images.labels)
+        result[f"{part}_top2"] = evaluate.top_k(outputs, images.labels, 2)
+        if views > 1:
+            result[f"{part}_accuracy_views"] = evaluate.accuracy(mean, images.labels)
+    result["test_loss"] = evaluate.loss(outputs, images.labels)  # the last part
+    return result

@@ -1,0 +1,26 @@
+"""The training loop, what prepares it, and the checkpoints from which it goes on."""
+
+from .checkpoint import RunKey, load_checkpoint, save_checkpoint
+from .loop import Trained, train, train_epoch, validate
+from .muon import Muon, orthogonal
+from .optimizers import make_optimizer, training_loss
+from .setup import Setup, augmentation_at, set_up
+from .version import CODE_VERSION
+
+__all__ = [
+    "CODE_VERSION",
+    "Muon",
+    "RunKey",
+    "Setup",
+    "Trained",
+    "augmentation_at",
+    "load_checkpoint",
+    "make_optimizer",
+    "orthogonal",
+    "save_checkpoint",
+    "set_up",
+    "train",
+    "train_epoch",
+    "training_loss",
+    "validate",
+]
