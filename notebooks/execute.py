@@ -113,8 +113,12 @@ def code_hash(notebook):
 def library_hash():
     """A hash of the library and the recorded runs, for the same purpose."""
     library = REPOSITORY / "cifar_lib"
-    files = sorted([*library.glob("*.py"), *(library / "recorded").glob("*")])
-    content = b"".join(path.name.encode() + path.read_bytes() for path in files)
+    kinds = ("*.py", "*.mplstyle", "*.json", "*.safetensors")
+    files = sorted(path for kind in kinds for path in library.rglob(kind))
+    content = b"".join(
+        path.relative_to(library).as_posix().encode() + path.read_bytes()
+        for path in files
+    )
     return hashlib.sha256(content).hexdigest()[:16]
 
 

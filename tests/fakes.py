@@ -15,7 +15,7 @@ import pyarrow.parquet
 import torch
 from PIL import Image
 
-from cifar_lib import data
+from cifar_lib import data, runs
 from cifar_lib.data import SPECS
 from cifar_lib.system.files import md5
 
@@ -159,6 +159,12 @@ def write_mnist(folder, parts, monkeypatch, packed):
             paths[-1].write_bytes(squeezed if packed else content)
     change_spec(monkeypatch, "mnist", downloads=checksums)
     return paths
+
+
+def record(recipe, seed=0, *, folder=None, **options):
+    """Train and record a run; returns the path of its JSON."""
+    runs.train_and_record(recipe, seed, folder=folder, progress=False, **options)
+    return runs.record_file(recipe.name, seed, folder)
 
 
 def snapshot(folder):

@@ -7,7 +7,7 @@ import sys
 import fakes
 import pytest
 
-from cifar_lib import CourseError, data, recipes, runs
+from cifar_lib import CourseError, data, recipes, runs, training
 from cifar_lib.__main__ import main
 
 QUICK = ["--set", "epochs=2", "--set", "batch_size=32"]
@@ -36,7 +36,7 @@ def test_without_a_holdout_nothing_is_said_of_validation(recorded_folder, tiny, 
     ("words", "said"),
     [
         (["train", "fast72-quick", "--set", "rate=1e308"], "rate is a number of at least 0"),
-        (["train", "mlp-quick", "--set", "shift=3000000000"], "more than the images' 32"),
+        (["train", "mlp-quick", "--set", "shift=300000000"], "more than the images' 32"),
         (["record", "mlp-quick", "--seeds", "0-99999999999999999999"], "Seeds are written 0-4"),
         (["record", "mlp-quick", "--folder", "a\0b"], "cannot be the name of a file"),
         (["record", "mlp-quick", "--folder", "x" * 300], "cannot be written"),
@@ -70,8 +70,6 @@ def test_a_folder_that_cannot_be_is_named(variable, value, tmp_path, monkeypatch
 
 
 def test_train_takes_seed_and_changed_fields(capsys, monkeypatch):
-    from cifar_lib import training
-
     asked = []
 
     def train(recipe, dataset, seed, **options):
@@ -83,7 +81,7 @@ def test_train_takes_seed_and_changed_fields(capsys, monkeypatch):
     main(["train", "paper-quick", "--seed", "7", *(word for change in changes for word in ("--set", change))])
     recipe, seed = asked[0]
     assert seed == 7
-    assert (recipe.rate, recipe.flip, recipe.optimizer, recipe.crop) == (0.5, True, "sgd", 3)
+    assert (recipe.rate, recipe.flip, recipe.optimizer, recipe.shift) == (0.5, True, "sgd", 3)
     assert recipe.data == "toy/shuffled"
 
 
@@ -99,7 +97,7 @@ def test_record_writes_one_file_a_seed(text, seeds, recorded_folder, tiny, monke
 
 
 def test_a_run_that_fails_does_not_stop_the_others(recorded_folder, monkeypatch, capsys):
-    train = runs.train
+    train = training.train
 
     def fails_for_one(recipe, dataset, seed, **options):
         if (recipe.name, seed) == ("mlp-quick", 1):
@@ -123,7 +121,7 @@ def test_what_another_process_is_at_is_asked_for_again_at_the_end(recorded_folde
 
     def record(recipe, seed, *, wait, **options):
         asked.append((seed, wait))
-        return None if (seed, wait) == (1, False) else "path"
+        return runs.Claim.BUSY if (seed, wait) == (1, False) else runs.Claim.MINE
 
     monkeypatch.setattr("cifar_lib.recipes.get", lambda name: tiny)
     monkeypatch.setattr(runs.queue, "train_and_record", record)
@@ -154,16 +152,14 @@ def test_evaluate_reads_what_record_wrote(recorded_folder, capsys):
 
 
 def test_record_goes_on_where_it_was_stopped(recorded_folder, tiny, monkeypatch, capsys):
-    from cifar_lib import training
-
     monkeypatch.setattr("cifar_lib.recipes.get", lambda name: tiny)
     epochs, train_epoch = [], training.train_epoch
 
-    def stopped_once(*arguments):
+    def stopped_once(*arguments, **options):
         epochs.append(arguments[5])
         if epochs == [1, 2, 3]:
             raise KeyboardInterrupt
-        return train_epoch(*arguments)
+        return train_epoch(*arguments, **options)
 
     monkeypatch.setattr(training.loop, "train_epoch", stopped_once)
     assert main(["record", "tiny"]) == 130
@@ -205,7 +201,11 @@ def test_wrong_usage_is_explained_by_the_parser(arguments, capsys):
             2,
             "A recipe has no 'epoch'; did you mean 'epochs'",
         ),
-        (["train", "paper", "--set", "epochs=many"], 2, "cifar_lib: epochs is of type int, not 'many'."),
+        (
+            ["train", "paper", "--set", "epochs=many"],
+            2,
+            "cifar_lib: epochs is a whole number of at least 1, not 'many'.",
+        ),
         (["evaluate", "papr"], 2, "did you mean 'paper'"),
         (["record", "paper", "papr"], 2, "did you mean 'paper'"),
         (["record", "paper", "--seeds", "x"], 2, "cifar_lib: Seeds are written 0-4 or 0,2,5, not 'x'."),

@@ -256,15 +256,8 @@ def test_normalize_puts_grey_at_zero():
 def test_batches_depend_on_seed_and_epoch_alone(toy_images):
     def epoch(seed, epoch):
         torch.rand(seed + epoch)
-        return list(
-            data.batches(
-                toy_images.train,
-                64,
-                seed=seed,
-                epoch=epoch,
-                augmentation=data.Augmentation(flip=True, shift=4),
-            )
-        )
+        changes = data.Augmentation(flip=True, shift=4)
+        return list(data.batches(toy_images.train, 64, seed=seed, epoch=epoch, augmentation=changes))
 
     def equal(one, other):
         return all(
@@ -514,7 +507,7 @@ def test_every_moved_digit_is_the_digit_shifted_within_reach():
     assert torch.equal(moved.labels, digits.labels)
 
 
-@pytest.mark.parametrize("change", [data.move, data.colour_noise])
+@pytest.mark.parametrize("change", [data.shift_randomly, data.colour_noise])
 def test_moves_and_noise_are_the_same_each_time(change):
     digits = data.load("digits").test
     torch.rand(3)

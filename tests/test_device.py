@@ -35,7 +35,7 @@ def test_float32_is_float32_on_a_gpu_too():
 def test_memory_is_kept_for_a_while_and_then_given_back():
     program = (
         "import torch\n"
-        "from cifar_lib import device\n"
+        "from cifar_lib.system import device\n"
         "def resident():\n"
         "    return int(open('/proc/self/statm').read().split()[1]) * 4096 / 2**20\n"
         "def fill_and_free():\n"

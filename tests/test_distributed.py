@@ -16,6 +16,8 @@ import torch
 from torch import nn
 
 from cifar_lib import data, models, runs, training
+from cifar_lib.data import generated
+from cifar_lib.models.sync_batch_norm import SyncBatchNorm
 from cifar_lib.system import device, distributed
 
 LIMIT = 300  # seconds for what takes ten on a free machine
@@ -85,7 +87,7 @@ def launch(tmp_path):
 @pytest.fixture
 def few_images(monkeypatch):
     """As many as tests/together.py takes."""
-    monkeypatch.setitem(data.toy.GENERATORS, "toy", lambda: data.toy.toy(150, 100))
+    monkeypatch.setitem(generated.GENERATORS, "toy", lambda: generated.toy(150, 100))
     return data.load("toy")
 
 
@@ -176,10 +178,10 @@ def test_a_record_says_how_many_processes_there_were(basics, monkeypatch):
 @pytest.mark.parametrize("processes", [2, 3])
 def test_the_parts_of_a_batch_are_the_batch(processes, few_images, monkeypatch):
     """Same images, same draws: in parts of one size, or of sizes that differ by one."""
-    choices = {"seed": 1, "epoch": 2, "flip": True, "crop": 3}
+    choices = {"seed": 1, "epoch": 2, "augmentation": data.Augmentation(flip=True, shift=3)}
     whole = list(data.batches(few_images.train, 31, **choices))
     parts = []
-    monkeypatch.setattr(distributed, "count", lambda: processes)
+    monkeypatch.setattr(distributed, "world_size", lambda: processes)
     for rank in range(processes):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
         parts.append(list(data.batches(few_images.train, 31, shard=distributed.shard(31), **choices)))
@@ -202,14 +204,14 @@ def test_one_process_exchanges_nothing(monkeypatch, few_images):
     with distributed.process_group():
         training.train(together.TINY, few_images)
     norms = [layer for layer in built[0].modules() if isinstance(layer, nn.BatchNorm2d)]
-    assert norms and not any(isinstance(layer, distributed.BatchNorm) for layer in norms)
+    assert norms and not any(isinstance(layer, SyncBatchNorm) for layer in norms)
 
 
 def test_a_lost_process_is_a_sentence(monkeypatch):
     def lost(*arguments):
         raise RuntimeError("[/some/pair.cc:561] Connection closed by peer. Good luck.\nAnd much more.")
 
-    monkeypatch.setattr(distributed, "count", lambda: 2)
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
     monkeypatch.setattr(distributed.dist, "all_reduce", lost)
     with pytest.raises(distributed.CourseError, match=r"^Another process .*\(Connection closed by peer\)\.$"):
         distributed.all_reduce([torch.ones(2)])
@@ -222,7 +224,7 @@ def test_a_lost_process_is_a_sentence(monkeypatch):
 def rounding():
     """By precision: the training losses of one process, and how far they go when the first weights are
     rounded otherwise. Several processes round otherwise too: their curves may part as far."""
-    (train_part, test_part), classes = data.toy.toy(400, 100)
+    (train_part, test_part), classes = generated.toy(400, 100)
     dataset = data.Dataset("toy", data.Images(*train_part), data.Images(*test_part), classes, "", "")
     found = {}
     for kind in (torch.float32, torch.bfloat16, torch.float16):

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from cifar_lib import CourseError, data
-from cifar_lib.data import download, layouts
+from cifar_lib.data import download
 
 CONTENT = bytes(i * i % 251 for i in range(300_000))
 NAME = "file.bin"
@@ -505,6 +505,4 @@ def serve_mnist(server, folder, parts, monkeypatch, behaviour):
         server.files[path.name] = path.read_bytes()
         path.unlink()
     fakes.change_spec(monkeypatch, "mnist", mirrors=[f"http://127.0.0.1:{server.server_port}/{behaviour}"])
-    listed = layouts.MNIST_FILES.items()
-    monkeypatch.setitem(download.FILES, "mnist", [(f"MNIST/raw/{n}", md5) for n, md5 in listed])
     return paths

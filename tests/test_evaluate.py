@@ -71,7 +71,7 @@ def test_a_network_that_is_always_right_and_sure_is_calibrated():
 
 
 def test_logits_are_those_of_evaluation_mode_and_leave_the_mode_alone(toy_images, monkeypatch):
-    monkeypatch.setitem(evaluate.BATCH, "cpu", 7)
+    monkeypatch.setitem(evaluate.predictions.BATCH, "cpu", 7)
     model = models.SkipCNN(width=4)
     pixels = toy_images.test.pixels[:20]
     model(data.normalize(pixels))

@@ -151,7 +151,7 @@ def test_a_stopped_training_with_muon_goes_on_exactly(tmp_path, monkeypatch):
 
     def save_and_die(*arguments):
         save(*arguments)
-        if len(arguments[4].history) == 2:
+        if len(arguments[2].history) == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

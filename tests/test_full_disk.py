@@ -76,7 +76,7 @@ def test_a_checkpoint(left, disk, small, monkeypatch):
     path, save = disk.place / "small.safetensors", training.save_checkpoint
 
     def full_at_the_second(*arguments):
-        if len(arguments[4].history) == 2:
+        if len(arguments[2].history) == 2:
             kept.update(disk.files())
             disk.fill(left)
         save(*arguments)
@@ -111,7 +111,7 @@ def test_a_record(failing, disk, small, monkeypatch):
         return as_run(*arguments)
 
     path, weights = runs.record_file("tiny", 0, disk.place), runs.weights_file("tiny", 0, disk.place)
-    record = partial(runs.record, small, 0, folder=disk.place, keep_weights=True, progress=False)
+    record = partial(fakes.record, small, 0, folder=disk.place, keep_weights=True)
     with monkeypatch.context() as patch:
         patch.setattr(runs.queue, "as_run", full_after_training)
         assert refusal(record) == no_space(weights if failing == "weights" else path)

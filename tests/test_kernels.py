@@ -11,6 +11,7 @@ from torch import nn
 
 from cifar_lib import models, recipes
 from cifar_lib.models import fast, kernels
+from cifar_lib.models.kernels import layers
 
 LAYOUTS = [torch.channels_last, torch.contiguous_format]
 MOSAICS = ["mosaic", "mosaic gradient"]  # Winograd's way has tests of its own
@@ -85,7 +86,7 @@ def test_quicken_keeps_names_weights_and_other_layers():
     weights = copy.deepcopy(network.state_dict())
     assert kernels.quicken(network) is network
     for name, layer in network.named_modules():
-        expected = {nn.BatchNorm2d: kernels.BatchNorm, nn.ReLU: kernels.ReLU}.get(before[name], before[name])
+        expected = {nn.BatchNorm2d: layers.BatchNorm, nn.ReLU: layers.ReLU}.get(before[name], before[name])
         assert type(layer) is expected, name
     torch.testing.assert_close(network.state_dict(), weights, rtol=0, atol=0)
 

@@ -17,6 +17,7 @@ import torch
 
 import cifar_lib
 from cifar_lib import CourseError, data, recipes, runs, training
+from cifar_lib.data import layouts
 
 ROOT = Path(cifar_lib.__file__).parent.parent
 BATCHES = [name for names in data.SPECS["cifar10"].members.values() for name in names]
@@ -123,7 +124,7 @@ def test_other_originals_are_no_code(kind, marker, folder, monkeypatch):
     for path in (folder / "cifar10").iterdir():
         path.unlink()
     (folder / "cifar10").rmdir()
-    for ending in fakes.ARCHIVE_ENDINGS:
+    for ending in layouts.ARCHIVE_ENDINGS:
         (folder / f"cifar10{ending}").write_bytes(kind(marker))
         refused(data.load, "cifar10")
         (folder / f"cifar10{ending}").unlink()
@@ -152,7 +153,7 @@ def test_recorded_weights_and_records_are_no_code(kind, marker, recorded_folder)
     (run,) = runs.load_runs("mlp-mnist")
     assert "are damaged" in refused(run.network)
     runs.record_file("mlp-mnist", 0).write_bytes(kind(marker))
-    assert "is not a recorded run" in refused(runs.recorded, "mlp-mnist")
+    assert "is not a recorded run" in refused(runs.load_runs, "mlp-mnist")
 
 
 # The source
@@ -220,7 +221,7 @@ def test_one_place_alone_opens_pickles():
     found = {name: list(dangers(source)) for name, source in sources_of_code()}
     assert len(found) > 20
     assert {name: seen for name, seen in found.items() if seen} == {
-        "cifar_lib/layouts.py": ["import pickle", "call pickle.loads"]
+        "cifar_lib/data/layouts.py": ["import pickle", "call pickle.loads"]
     }
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import dataclasses
 import gzip
 import hashlib
 import io
@@ -25,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from cifar_lib import CourseError, data, models, recipes, runs
+from cifar_lib import CourseError, data, evaluate, models, recipes, runs
 from cifar_lib import __main__ as command_line
 from cifar_lib.data import layouts
 
@@ -323,7 +322,7 @@ def test_any_name_of_a_data_set_gives_images_or_a_sentence(name):
 
 # Recipes
 
-FIELDS = [field.name for field in dataclasses.fields(recipes.Recipe)]
+FIELDS = list(recipes.Recipe.model_fields)
 likely = st.sampled_from(
     [*recipes.OPTIMIZERS, *recipes.SCHEDULES, *recipes.LOSSES, 0, 1, 2, 6, 0.5, True, [], {}, [[0, 24]]]
 )
@@ -407,7 +406,7 @@ def read(content):
     str(run)
     held = run.recipe.holdout
     for part in ("val", "test") if held else ("test",):
-        runs.percent([run, run], f"{part}_accuracy")
+        evaluate.format_percent(runs.results([run, run], f"{part}_accuracy"))
         runs.summarize([run], f"{part}_top2")
         assert run.data[f"n_{part}"] >= 0
     names = ["epoch", "rate", "train_loss", "seconds", *(("val_loss", "val_accuracy") if held else ())]

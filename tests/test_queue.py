@@ -29,7 +29,7 @@ from cifar_lib.__main__ import main
 
 log, hang_after = Path(sys.argv[1]), int(sys.argv[2])
 generated.GENERATORS["toy"] = partial(generated.toy, 400, 100)
-recipes.QUICK_EPOCHS = 4  # of them two are left when it hangs
+recipes.recipe.QUICK_EPOCHS = 4  # of them two are left when it hangs
 train_epoch, save_checkpoint = training.train_epoch, training.save_checkpoint
 
 
@@ -41,14 +41,14 @@ def logged(recipe, model, optimizer, images, seed, epoch, before_step=None):
     return train_epoch(recipe, model, optimizer, images, seed, epoch, before_step)
 
 
-def hanging(path, recipe, dataset, seed, state, optimizer):
-    save_checkpoint(path, recipe, dataset, seed, state, optimizer)
+def hanging(path, key, state, optimizer):
+    save_checkpoint(path, key, state, optimizer)
     if len(state.history) == hang_after:
         log.with_name("hangs").touch()
         time.sleep(3600)
 
 
-training.train_epoch, training.save_checkpoint = logged, hanging
+training.loop.train_epoch, training.loop.save_checkpoint = logged, hanging
 sys.exit(main(sys.argv[3:]))
 """
 

@@ -1,10 +1,10 @@
 """Recipes say literally what is trained."""
 
-import dataclasses
 import json
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from cifar_lib import data, recipes
 from cifar_lib.recipes import RECIPES, Recipe
@@ -24,14 +24,13 @@ def test_the_paper_recipe_is_the_papers():
         "weight_decay": 0.003,
         "schedule": "step",
         "decay_every": 15,
-        "decay_factor": 0.1,
         "flip": False,
-        "crop": 0,
+        "shift": 0,
         "border": "black",
         "loss": "cross-entropy",
         "label_smoothing": 0.0,
         "sides": [],
-        "cut": False,
+        "crop": False,
         "views": 1,
         "holdout": True,
     }
@@ -89,10 +88,9 @@ def rates(recipe, scheduler):
 
 
 @pytest.mark.parametrize("name", ["paper", "paper-quick", "study"])
-@pytest.mark.parametrize("factor", [0.1, 0.5])
-def test_the_step_schedule_is_torchs(name, factor):
-    recipe = recipes.get(name).replace(schedule="step", decay_factor=factor)
-    expected = rates(recipe, lambda o: torch.optim.lr_scheduler.StepLR(o, recipe.decay_every, factor))
+def test_the_step_schedule_is_torchs(name):
+    recipe = recipes.get(name).replace(schedule="step")
+    expected = rates(recipe, lambda o: torch.optim.lr_scheduler.StepLR(o, recipe.decay_every, 0.1))
     assert [recipe.rate_at(epoch) for epoch in range(recipe.epochs)] == pytest.approx(expected, rel=1e-12)
 
 
@@ -120,11 +118,11 @@ def test_the_constant_rate_is_constant():
 
 
 def test_a_recipe_is_frozen():
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(ValidationError, match="frozen"):
         RECIPES["paper"].rate = 1.0
 
 
-def test_but_changes_a_copy():
+def test_replace_changes_a_copy():
     changed = RECIPES["paper"].replace(rate=0.1, flip=True)
     assert (changed.rate, changed.flip) == (0.1, True)
     assert changed.replace(rate=0.01, flip=False) == RECIPES["paper"]

@@ -45,7 +45,7 @@ def test_a_record_has_every_documented_key(recorded, tiny, toy_images, tmp_path)
         "n_val": 40,
         "n_test": 100,
     }
-    assert set(content["model"]) == {"name", "parameters", "flops", "shape"}
+    assert set(content["model"]) == {"name", "parameters", "flops", "shape", "classes"}
     assert content["model"]["shape"] == [3, 32, 32]
     assert set(content["environment"]) == {"device", "torch", "python", "code"}
     assert content["environment"]["code"] == training.CODE_VERSION
@@ -73,7 +73,7 @@ def test_the_checkpoint_is_gone_when_the_record_is_there(recorded_folder, cache,
 
 def test_what_is_recorded_is_left_alone(recorded, tiny, no_training):
     before = fakes.snapshot(recorded.parent)
-    assert runs.train_and_record(tiny, 0, keep_weights=True, progress=False) == recorded
+    assert runs.train_and_record(tiny, 0, keep_weights=True, progress=False) is runs.Claim.DONE
     assert fakes.snapshot(recorded.parent) == before
 
 
@@ -85,7 +85,7 @@ def test_another_recipe_of_the_same_name_does_not_replace_a_record(recorded, tin
 
 
 def test_a_recording_that_was_killed_goes_on(recorded_folder, tiny, monkeypatch):
-    expected = runs.load_record(runs.train_and_record(tiny, 0, progress=False))
+    expected = runs.load_record(fakes.record(tiny))
     runs.record_file("tiny", 0).unlink()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(runs.queue, "as_run", interrupted)
@@ -94,14 +94,14 @@ def test_a_recording_that_was_killed_goes_on(recorded_folder, tiny, monkeypatch)
     assert fakes.snapshot(recorded_folder) == {recorded_folder / "tiny-seed0.lock": b""}
     with monkeypatch.context() as patch:
         patch.setattr("cifar_lib.training.loop.train_epoch", lambda *_: pytest.fail("it trained"))
-        again = runs.load_record(runs.train_and_record(tiny, 0, progress=False, wait=False))
+        again = runs.load_record(fakes.record(tiny, wait=False))
     assert again.result == expected.result
     assert [path.name for path in recorded_folder.iterdir()] == ["tiny-seed0.json"]
 
 
 def test_a_run_that_another_process_is_at_is_left_to_it(recorded_folder, tiny, no_training):
     with FileLock(recorded_folder / "tiny-seed0.lock"):
-        assert runs.train_and_record(tiny, 0, progress=False, wait=False) is None
+        assert runs.train_and_record(tiny, 0, progress=False, wait=False) is runs.Claim.BUSY
     assert not runs.record_file("tiny", 0).exists()
 
 
@@ -118,7 +118,7 @@ def test_a_run_that_another_process_finished_meanwhile_is_not_trained_again(
             return super().acquire(*arguments, **options)
 
     monkeypatch.setattr(runs.queue, "FileLock", SlowLock)
-    assert runs.train_and_record(tiny, 0, progress=False) == recorded
+    assert runs.train_and_record(tiny, 0, progress=False) is runs.Claim.DONE
     assert recorded.read_bytes() == content
     assert not list(recorded_folder.glob("*.lock"))
 
@@ -134,7 +134,7 @@ def test_a_checkpoint_that_a_recording_into_another_folder_removed_is_no_harm(
         return as_run(*arguments)
 
     monkeypatch.setattr(runs.queue, "as_run", meanwhile)
-    assert runs.load_record(runs.train_and_record(tiny.replace(epochs=1), 0, progress=False)).seed == 0
+    assert runs.load_record(fakes.record(tiny.replace(epochs=1))).seed == 0
     assert [path.name for path in recorded_folder.iterdir()] == ["tiny-seed0.json"]
 
 
@@ -152,9 +152,9 @@ def interrupted(*arguments):
 
 def test_recorded_weights_give_the_same_outputs(recorded_folder, tiny, toy_images, monkeypatch):
     trained = []
-    train = runs.train
-    monkeypatch.setattr(runs.replay, "train", lambda *a, **o: trained.append(train(*a, **o)) or trained[-1])
-    kept = runs.load_record(runs.train_and_record(tiny, 0, keep_weights=True, progress=False))
+    train = training.train
+    monkeypatch.setattr(runs.queue, "train", lambda *a, **o: trained.append(train(*a, **o)) or trained[-1])
+    kept = runs.load_record(fakes.record(tiny, keep_weights=True))
     network = kept.network()
     pixels = toy_images.test.pixels
     assert torch.equal(evaluate.predict(network, pixels), evaluate.predict(trained[0].model, pixels))
@@ -167,7 +167,7 @@ def test_recorded_weights_give_the_same_outputs(recorded_folder, tiny, toy_image
 
 def test_a_network_comes_from_the_folder_of_its_record(recorded, tiny, toy_images, tmp_path):
     folder = tmp_path / "elsewhere"
-    path = runs.train_and_record(tiny.replace(epochs=1), 0, folder=folder, keep_weights=True, progress=False)
+    path = fakes.record(tiny.replace(epochs=1), folder=folder, keep_weights=True)
     kept = runs.load_record(path)
     assert runs.load_runs("tiny", folder)[0].recipe == kept.recipe
     found = evaluate.accuracy(
@@ -204,14 +204,13 @@ CHANGES = {
     "weight_decay": 0.002,
     "schedule": "cosine",
     "decay_every": 14,
-    "decay_factor": 0.2,
     "flip": False,
-    "crop": 1,
+    "shift": 1,
     "border": "mirror",
     "loss": "squared-error",
     "label_smoothing": 0.1,
     "sides": [[0, 24]],
-    "cut": True,
+    "crop": True,
     "views": 2,
     "holdout": False,
 }
@@ -364,17 +363,16 @@ def test_the_difference_has_welchs_interval():
     squares = [0.02**2 / 3, 2 * 0.02**2 / 2]  # variance of each mean: 0.0004 / 3, 0.0008 / 2
     freedom = sum(squares) ** 2 / (squares[0] ** 2 / 2 + squares[1] ** 2 / 1)
     half = stats.t.ppf(0.975, freedom) * math.sqrt(sum(squares))
-    found = runs.difference([run(share) for share in one], [run(share) for share in other])
+    found = evaluate.welch_interval(one, other)
     assert found == pytest.approx((0.05, 0.05 - half, 0.05 + half))
     assert all(type(number) is float for number in found)
-    back = runs.difference([run(share) for share in other], [run(share) for share in one])
+    back = evaluate.welch_interval(other, one)
     assert back == pytest.approx((-0.05, -0.05 - half, -0.05 + half))
 
 
-def test_the_difference_of_another_result():
-    found = runs.difference([run(0.1, 0.8), run(0.3, 0.9)], [run(0.2, 0.7), run(0.9, 0.6)], "val_top2")
-    assert found[0] == pytest.approx(0.2)
-    assert found[1] < 0.2 < found[2]
+def test_the_results_of_several_runs():
+    assert runs.results([run(0.1, 0.8), run(0.3, 0.9)]) == [0.1, 0.3]
+    assert runs.results([run(0.1, 0.8), run(0.3, 0.9)], "val_top2") == [0.8, 0.9]
 
 
 def test_summarize():

@@ -123,7 +123,8 @@ class Saved:
         self.state, self.optimizer = training.Trained(model), make_optimizer(self.recipe, model)
 
     def load(self):
-        training.load_checkpoint(self.path, self.recipe, self.dataset, 0, self.state, self.optimizer)
+        key = training.RunKey(self.recipe, self.dataset.key, 0)
+        training.load_checkpoint(self.path, key, self.state, self.optimizer)
         return self.state
 
     def refusal(self):
@@ -197,7 +198,7 @@ def test_a_foreign_file_in_place_of_a_checkpoint_is_refused(kind, notes, saved):
     if notes.endswith("checksum"):
         written["checksum"] = training.checkpoint._checksum(tensors, written)
     save_file(tensors, saved.path, None if notes == "none" else written)
-    expected = {"none": "another run", "of this run": "is damaged"}.get(notes, "another version")
+    expected = {"none": "another version", "of this run": "is damaged"}.get(notes, "another version")
     assert expected in saved.refusal()
 
 
@@ -412,7 +413,7 @@ FAST = {"model": "fast-cnn", "options": {"widths": [8, 16, 16]}, "optimizer": "m
         *({"optimizer": name} for name in recipes.OPTIMIZERS),
         {"loss": "squared-error", "weight_decay": 0.0, "flip": False, "shift": 0},
         FAST | {"border": "mirror", "sides": [[0, 20]]},
-        FAST | {"sides": [[0, 24]], "cut": True},
+        FAST | {"sides": [[0, 24]], "crop": True},
     ],
 )
 def test_a_step_needs_nothing_from_the_cpu(changes, tiny, traffic):
@@ -457,7 +458,7 @@ def test_a_size_that_depends_on_values_would_be_seen(fault, tiny, traffic, monke
 
 @pytest.mark.parametrize("views", [1, 6])
 def test_evaluation_brings_the_outputs_back_at_once(views, tiny, monkeypatch):
-    monkeypatch.setitem(evaluate.BATCH, "meta", 10)
+    monkeypatch.setitem(evaluate.predictions.BATCH, "meta", 10)
     model = models.build(tiny, (3, 32, 32)).to("meta")
     for n in (20, 60):
         with Traffic() as counts:
@@ -661,11 +662,14 @@ def test_no_step_waits_for_the_gpu(optimizer, tiny, toy_images, monkeypatch):
     ("changes", "words"),
     [
         ({"sides": [[0, 24]]}, "cannot be trained with images of 24×24 pixels"),
-        ({"options": {"width": 4, "classes": 3}}, "tells 3 classes apart, and there are 10"),
+        (
+            {"options": {"width": 4, "classes": 3}},
+            "classes is no option of 'skip-cnn'",
+        ),
         ({"options": {"width": -1}}, "cannot be built with the options"),
         ({"model": "fast-cnn", "options": {"widths": []}}, "cannot be built with the options"),
         ({"model": "fast-cnn", "options": {}, "sides": [[0, 4]]}, "images of 4×4 pixels"),
-        ({"sides": [[0, 33]], "cut": True}, "A window of 33 pixels cannot be cut from images of 32"),
+        ({"sides": [[0, 33]], "crop": True}, "A window of 33 pixels does not fit into images of 32"),
         ({"model": "fast-cnn", "options": {"inner": [4, 8]}}, "cannot be built with the options"),
         ({"shift": 33}, "A shift of up to 33 pixels is more than the images' 32"),
         ({"shift": 10**8}, "more than the images' 32"),

@@ -175,7 +175,7 @@ def command(words, fault=None):
     """Run a command of cifar_lib; returns its code, the epochs trained, every change of a file."""
     found = {"process": os.getpid(), "epochs": [], "changes": []}
     train_epoch = training.train_epoch
-    recipes.QUICK_EPOCHS = 4  # enough to be killed in the third and go on
+    recipes.recipe.QUICK_EPOCHS = 4  # enough to be killed in the third and go on
 
     def watched(event, arguments):
         writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
@@ -189,7 +189,7 @@ def command(words, fault=None):
         return train_epoch(recipe, model, optimizer, images, seed, epoch, before_step)
 
     sys.addaudithook(watched)
-    training.train_epoch = epoch_with_faults
+    training.loop.train_epoch = epoch_with_faults
     with everything_in(torch.float64 if "WIDE" in os.environ else torch.float32):
         found["code"] = main(words)
     return found | {"changes": list(found["changes"])}

@@ -9,7 +9,7 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-from cifar_lib import recipes, runs
+from cifar_lib import evaluate, recipes, runs
 
 # On a first visit the theme has no mode: it logs an error, and shows no colours until its script is there.
 # Paper is light: the theme would print its dark mode's pale letters.
@@ -26,7 +26,7 @@ PLAN = Path(__file__).parent.parent / "computing-plan.csv"
 
 def every_run():
     """Every recorded run, in the order of the recipes."""
-    names = {path.stem.rpartition("-seed")[0] for path in runs.RECORDED.glob("*.json")}
+    names = {path.stem.rpartition("-seed")[0] for path in runs.record.RECORDED.glob("*.json")}
     order = [*recipes.RECIPES, *sorted(names - set(recipes.RECIPES))]
     return [run for name in order if name in names for run in runs.load_runs(name)]
 
@@ -58,16 +58,15 @@ class RecordedRuns(Table):
                 several = list(alike)
                 first = several[0]
                 seconds = evaluate.mean_and_spread(run.seconds for run in several)[0]
-                watched = (
-                    evaluate.format_percent(runs.results(several, "val_accuracy"))
-                    if first.recipe.holdout
-                    else "none held out"
-                )
+                test = evaluate.format_percent(runs.results(several))
+                validation = "none held out"
+                if first.recipe.holdout:
+                    validation = evaluate.format_percent(runs.results(several, "val_accuracy"))
                 lines.append(
                     f"| `{name}` | {first.recipe.data} | {letters[where]} "
                     f"| {' '.join(str(run.seed) for run in several)} "
                     f"| {first.recipe.epochs} | {first.model['parameters']:,} "
-                    f"| {runs.percent(several, 'test_accuracy')} | {watched} | {seconds:,.0f} |"
+                    f"| {test} | {validation} | {seconds:,.0f} |"
                 )
         gpu = sum(not device.startswith("CPU") for device, _ in map(place, every))
         listed = "; ".join(

@@ -6,7 +6,7 @@ from .counting import count_flops, count_parameters
 from .fast import FastCNN
 from .googlenet import FactorisedInception, GoogLeNet, Inception
 from .lenet import BeginnerNet, LeNet5
-from .paper import MLP, DeepCNN, SkipCNN
+from .paper import MLP, DeepCNN, Pointwise, SkipCNN
 from .registry import MODELS, build, check_shapes
 from .resnet import ResidualBlock, ResNet
 from .sync_batch_norm import replicate
@@ -24,6 +24,7 @@ __all__ = [
     "GoogLeNet",
     "Inception",
     "LeNet5",
+    "Pointwise",
     "ResNet",
     "ResidualBlock",
     "SkipCNN",

@@ -44,6 +44,8 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int = 10) -> nn.
     if recipe.model not in MODELS:
         raise CourseError(f"There is no network {recipe.model!r}: choose one of {', '.join(MODELS)}.")
     network = MODELS[recipe.model]
+    for name in {"shape", "classes"} & set(recipe.options):
+        raise CourseError(f"{name} is no option of {recipe.model!r}: it comes from the data.")
     try:
         inspect.signature(network).bind(shape=shape, classes=classes, **recipe.options)
     except TypeError as error:
@@ -55,13 +57,18 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int = 10) -> nn.
     except Exception as error:  # a network of the reader's own may raise anything: its traceback stays
         raise CourseError(
             f"{recipe.model!r} cannot be built with the options {recipe.options} for images of "
-            f"{'×'.join(map(str, shape))}: {error}"
+            f"{'×'.join(map(str, shape))}: {_first_line(error)}"
         ) from error
 
 
 def _options_of(network):
     names = [name for name in inspect.signature(network).parameters if name not in ("shape", "classes")]
     return ", ".join(names) if names else "no options"
+
+
+def _first_line(error):
+    """PyTorch's messages may go on with lines for its own developers."""
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def check_shapes(model: nn.Module, recipe: Recipe, shape: tuple[int, int, int], classes: int = 10) -> None:
@@ -81,7 +88,7 @@ def check_shapes(model: nn.Module, recipe: Recipe, shape: tuple[int, int, int], 
         except Exception as error:
             raise CourseError(
                 f"{recipe.model!r} cannot be trained with images of {size[0]}×{size[1]} pixels in batches "
-                f"of {recipe.batch_size} ({error}): change sides, options or batch_size."
+                f"of {recipe.batch_size} ({_first_line(error)}): change sides, options or batch_size."
             ) from error
         if found != (images, classes):
             raise CourseError(

@@ -1,6 +1,6 @@
 """Recipes: what to train, on what, and how. `RECIPES` has every one of the book, `get` finds one by name."""
 
 from .catalogue import RECIPES, get
-from .recipe import SCHEDULES, Recipe
+from .recipe import LOSSES, OPTIMIZERS, SCHEDULES, Recipe
 
-__all__ = ["RECIPES", "SCHEDULES", "Recipe", "get"]
+__all__ = ["LOSSES", "OPTIMIZERS", "RECIPES", "SCHEDULES", "Recipe", "get"]

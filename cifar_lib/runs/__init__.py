@@ -1,7 +1,7 @@
 """Runs of a recipe: trained here and now, recorded once, replayed from then on."""
 
 from .queue import Claim, record_all, train_and_record
-from .record import RECORDED, Run, as_record, load_record, load_runs, record_file, weights_file
+from .record import Run, as_record, load_record, load_runs, record_file, weights_file
 from .replay import (
     load_data,
     profile,
@@ -15,7 +15,6 @@ from .replay import (
 )
 
 __all__ = [
-    "RECORDED",
     "Claim",
     "Run",
     "as_record",

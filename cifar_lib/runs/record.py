@@ -19,7 +19,7 @@ SCHEMA = 2  # 1 called the recipe's `shift` crop, and its `crop` cut
 RECORDED = Path(__file__).parent.parent / "recorded"
 PARTS = ("recipe", "model", "data", "seed", "history", "result", "environment", "seconds")
 
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 Amount = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 OPEN = ConfigDict(extra="allow", strict=True)  # more may stand beside what the readers of a record rely on

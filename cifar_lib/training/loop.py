@@ -93,9 +93,7 @@ def train(
             start = time.perf_counter()
             # Dropout draws from it: anew in each epoch and each process, the same after a resume.
             torch.manual_seed(epoch_seed(seed, epoch) + 10_007 * distributed.rank())
-            train_loss = train_epoch(
-                recipe, model, setup.optimizer, setup.training, seed, epoch, before_step=threads
-            )
+            train_loss = train_epoch(recipe, model, setup.optimizer, setup.training, seed, epoch, threads)
             trained = time.perf_counter()
             validation = validate(setup.model, setup.validation)
             seconds = time.perf_counter() - start
