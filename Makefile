@@ -1,10 +1,10 @@
-# make book · test · test-long · test-oldest · record · lint · clean
+# make book · test · test-long · test-oldest · record · lint · mutants · clean     (GNU make 3.81 suffices)
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 OLDEST := .venv-oldest/bin
 
-.PHONY: book test test-chapters test-site test-long test-oldest record lint clean
+.PHONY: book test test-chapters test-site test-long test-oldest record lint mutants clean
 
 book: $(READY)  ## build the site from the stored outputs
 	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
@@ -12,36 +12,44 @@ book: $(READY)  ## build the site from the stored outputs
 	@echo "and open http://127.0.0.1:8000"
 
 # One thread a process: two workers with two threads each would wait for one another.
-test test-chapters test-site: export OMP_NUM_THREADS = 1
+ALONE := OMP_NUM_THREADS=1
+# Whole outputs, one after the other, where this make can do so (from 4.0).
+WHOLE := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
 test: $(READY)  ## unit tests, every notebook in the quick profile, checks of the built book
-	$(BIN)/python -m pytest tests -n 2 -q --ignore=tests/test_site.py --ignore=tests/test_accessibility.py
-	$(MAKE) --jobs=2 --output-sync=target test-chapters test-site
+	$(ALONE) $(BIN)/python -m pytest tests -n 2 -q --ignore=tests/test_site.py --ignore=tests/test_accessibility.py
+	$(MAKE) --jobs=2 $(WHOLE) test-chapters test-site
 
 test-chapters:
-	CIFAR_PROFILE=quick $(BIN)/python -m pytest --nbval-lax --nbval-current-env \
+	$(ALONE) CIFAR_PROFILE=quick $(BIN)/python -m pytest --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout=600 -n 2 --dist loadscope -q notebooks
 
 test-site:
-	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
-	$(BIN)/python -m pytest tests/test_site.py tests/test_accessibility.py -q
+	$(ALONE) $(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
+	$(ALONE) $(BIN)/python -m pytest tests/test_site.py tests/test_accessibility.py -q
 
-test-long: export OMP_NUM_THREADS = 1
 test-long: $(READY)  ## the faults that take minutes: see book/trust.md
-	$(BIN)/python -m pytest tests -q -m long
+	$(ALONE) $(BIN)/python -m pytest tests -q -m long
 
-test-oldest: export OMP_NUM_THREADS = 1
 test-oldest: .venv-oldest/.installed  ## unit tests with the oldest PyTorch that pyproject.toml allows
-	$(OLDEST)/python -m pytest tests -q --ignore=tests/test_book.py --ignore=tests/test_site.py
+	$(ALONE) $(OLDEST)/python -m pytest tests -q --ignore=tests/test_book.py --ignore=tests/test_site.py
 
 record: $(READY)  ## execute every chapter in the recorded profile and keep its outputs
 	$(BIN)/python notebooks/execute.py
 
-lint: $(READY)
+lint: $(READY)  ## style, order of the packages, signatures, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
+	$(BIN)/codespell
+
+mutants: $(READY)  ## does a test notice each small change of the library? hours; goes on when stopped
+	$(ALONE) $(BIN)/mutmut run
+	$(BIN)/mutmut results
 
 clean:
-	rm -rf _build .venv .venv-oldest
+	rm -rf _build mutants .venv .venv-oldest
 
 $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
