@@ -17,7 +17,7 @@ ALONE := OMP_NUM_THREADS=1
 WHOLE := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 test: $(READY)  ## unit tests, every notebook in the quick profile, checks of the built book
-	$(ALONE) $(BIN)/python -m pytest tests -n 2 -q --ignore=tests/test_site.py --ignore=tests/test_accessibility.py
+	$(ALONE) $(BIN)/python -m pytest tests -n 2 -q --ignore=tests/site
 	$(MAKE) --jobs=2 $(WHOLE) test-chapters test-site
 
 test-chapters:
@@ -26,13 +26,13 @@ test-chapters:
 
 test-site:
 	$(ALONE) $(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
-	$(ALONE) $(BIN)/python -m pytest tests/test_site.py tests/test_accessibility.py -q
+	$(ALONE) $(BIN)/python -m pytest tests/site -q
 
 test-long: $(READY)  ## the faults that take minutes: see book/trust.md
 	$(ALONE) $(BIN)/python -m pytest tests -q -m long
 
 test-oldest: .venv-oldest/.installed  ## unit tests with the oldest PyTorch that pyproject.toml allows
-	$(ALONE) $(OLDEST)/python -m pytest tests -q --ignore=tests/test_book.py --ignore=tests/test_site.py
+	$(ALONE) $(OLDEST)/python -m pytest tests -q --ignore=tests/book --ignore=tests/site
 
 record: $(READY)  ## execute every chapter in the recorded profile and keep its outputs
 	$(BIN)/python notebooks/execute.py

@@ -14,7 +14,7 @@ from ..recipes import Recipe
 from ..system import distributed
 from ..system.files import atomic_write, explain_os_error, remove_left_behind
 from ..training import RunKey, train
-from .record import Run, as_record, load_record, record_file
+from .record import as_record, load_record, record_file
 from .replay import as_run, checkpoint_file
 
 
@@ -46,9 +46,10 @@ def record_all(
         left = []
         for recipe, seed in wanted:
             print(f"{recipe.name}, seed {seed}", flush=True)
-            options = {"folder": folder, "device": device, "keep_weights": keep_weights, "wait": wait}
             try:
-                claim = train_and_record(recipe, seed, **options)
+                claim = train_and_record(
+                    recipe, seed, folder=folder, device=device, keep_weights=keep_weights, wait=wait
+                )
             except CourseError as error:
                 if distributed.world_size() > 1:
                     raise  # the other processes may be in the middle of this run
@@ -148,7 +149,7 @@ def _finish(recipe, path, lock):
     Path(lock.lock_file).unlink(missing_ok=True)
 
 
-def _load_record_of(recipe, path) -> Run:
+def _load_record_of(recipe, path):
     kept = load_record(path)
     if kept.recipe != recipe:
         raise CourseError(f"{path} holds another recipe of that name: move it away first.")

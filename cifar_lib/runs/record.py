@@ -1,15 +1,15 @@
 """Recorded runs: one JSON file a run, in `cifar_lib/recorded/`, written only when the run is complete."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_model
-from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from .. import CourseError, models
 from ..recipes import Recipe
@@ -22,19 +22,22 @@ PARTS = ("recipe", "model", "data", "seed", "history", "result", "environment", 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Amount = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-OPEN = ConfigDict(extra="allow", strict=True)  # more may stand beside what the readers of a record rely on
 
 
-class _Model(TypedDict):
-    __pydantic_config__ = OPEN
+class _Part(BaseModel):
+    """What the readers of a record rely on; more may stand beside it."""
+
+    model_config = ConfigDict(extra="allow", strict=True, protected_namespaces=())
+
+
+class _Model(_Part):
     name: str
     parameters: Count
     flops: Count
     shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)]
 
 
-class _Data(TypedDict):
-    __pydantic_config__ = OPEN
+class _Data(_Part):
     name: str
     fingerprint: str
     n_train: Count
@@ -42,8 +45,7 @@ class _Data(TypedDict):
     n_test: Count
 
 
-class _Epoch(TypedDict):
-    __pydantic_config__ = OPEN
+class _Epoch(_Part):
     epoch: Count
     rate: Amount
     train_loss: Amount
@@ -55,8 +57,7 @@ class _ValidatedEpoch(_Epoch):
     val_accuracy: Share
 
 
-class _Result(TypedDict):
-    __pydantic_config__ = OPEN
+class _Result(_Part):
     test_accuracy: Share
     test_top2: Share
     test_loss: Amount
@@ -67,34 +68,27 @@ class _ValidatedResult(_Result):
     val_top2: Share
 
 
-class _Environment(TypedDict):
-    __pydantic_config__ = OPEN
+class _Environment(_Part):
     device: str
     torch: str
     python: str
     code: str
 
 
-class _Record(TypedDict):
-    __pydantic_config__ = OPEN
-    schema: int
+class _Record(_Part):
     recipe: dict[str, Any]
     model: _Model
     data: _Data
     seed: Count
-    history: list[_Epoch]
+    history: Sequence[_Epoch]
     result: _Result
     environment: _Environment
     seconds: Amount
 
 
 class _ValidatedRecord(_Record):
-    history: list[_ValidatedEpoch]
+    history: Sequence[_ValidatedEpoch]
     result: _ValidatedResult
-
-
-RECORD = TypeAdapter(_Record)
-VALIDATED_RECORD = TypeAdapter(_ValidatedRecord)
 
 
 @dataclass
@@ -201,7 +195,7 @@ def _recipe_of(content, path):
 
 
 def _check(content, recipe):
-    (VALIDATED_RECORD if recipe.holdout else RECORD).validate_python(content)
+    (_ValidatedRecord if recipe.holdout else _Record).model_validate(content)
     if [entry["epoch"] for entry in content["history"]] != list(range(1, recipe.epochs + 1)):
         raise ValueError("its epochs are not complete")
 

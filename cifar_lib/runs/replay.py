@@ -4,11 +4,12 @@ import os
 import platform
 import statistics
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import torch
 
 from .. import CourseError, data, evaluate, models, recipes
-from ..data import Dataset, Images
+from ..data import Dataset
 from ..data.specs import SPECS
 from ..recipes import Recipe
 from ..training import RunKey, Trained, train
@@ -178,12 +179,12 @@ def _matching_record(recipe, dataset, seed):
     return kept if kept.key == RunKey(recipe, images, seed) else None
 
 
-def checkpoint_file(key: RunKey):
+def checkpoint_file(key: RunKey) -> Path:
     """Where a run's checkpoint lies: one file for all folders that it is recorded into."""
     return data.cache_folder() / "checkpoints" / key.file_name
 
 
-def _results(model, parts: dict[str, Images], views):
+def _results(model, parts, views):
     """The figures of a finished training, as they are kept; with more views, those too."""
     result = {}
     for part, images in parts.items():

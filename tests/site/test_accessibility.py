@@ -9,9 +9,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from test_site import PAGES, SITE
+from pages import PAGES, SITE
 
-FOLDER = Path(__file__).parent / "site"
+FOLDER = Path(__file__).parent
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 # The first page of the folder only leads on, to `book/intro.html`.
 PATHS = [str(path.relative_to(SITE)) for path in PAGES if path != SITE / "index.html"]

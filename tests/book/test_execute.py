@@ -1,8 +1,8 @@
 """Executing a chapter again changes nothing."""
 
+import execute
 import nbformat
 import pytest
-from test_book import execute
 
 
 @pytest.fixture

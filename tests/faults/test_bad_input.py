@@ -372,7 +372,9 @@ def test_checkpoint_of_another_run(change, checkpoint, tiny, toy_images):
     assert checkpoint.read_bytes() == before
 
 
-OLD_RECORD = Path(__file__).parent / "records" / "schema-1.json"  # the first that was ever recorded
+OLD_RECORD = (
+    Path(__file__).parent.parent / "runs" / "records" / "schema-1.json"
+)  # the first that was ever recorded
 RECORD = json.loads(OLD_RECORD.read_text())
 
 

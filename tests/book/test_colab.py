@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).parents[2]
 CHAPTERS = sorted((REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
 COLAB_HAS = ("torch", "torchvision", "numpy", "matplotlib", "jupyter")
 ARCHIVE = re.compile(r"https://github\.com/\S+?/archive/\S+?\.zip")
@@ -117,6 +117,7 @@ def test_every_chapter_is_set_up_before_it_imports_the_library(path):
     code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     assert code[0].id == "setup"
     assert len(ARCHIVE.findall(code[0].source)) == 1
+    assert '"cifar_lib[book] @ ' in code[0].source  # the extra brings what the chapters import beside it
     assert "import cifar_lib" not in code[0].source and "from cifar_lib" not in code[0].source
 
 
@@ -124,7 +125,8 @@ def test_every_chapter_is_set_up_before_it_imports_the_library(path):
 def test_a_chapter_imports_only_what_the_set_up_cell_brings(path):
     """Nothing beside the notebook, and no package that only the course's own environment has."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    brought = {re.match(r"[\w-]+", wanted)[0] for wanted in project["dependencies"]}
+    wanted_packages = [*project["dependencies"], *project["optional-dependencies"]["book"]]
+    brought = {re.match(r"[\w-]+", wanted)[0] for wanted in wanted_packages}
     brought = {{"scikit-learn": "sklearn", "pillow": "PIL"}.get(name, name) for name in brought}
     code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     found = set()

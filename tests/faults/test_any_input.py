@@ -44,7 +44,7 @@ def small_numbers():
     torch.set_flush_denormal(False)
 
 
-RECORD = json.loads((Path(__file__).parent / "records" / "schema-1.json").read_text())
+RECORD = json.loads((Path(__file__).parent.parent / "runs" / "records" / "schema-1.json").read_text())
 
 
 def both(*strategies):

@@ -147,7 +147,7 @@ def test_a_checkpoint_is_no_code(kind, marker, tmp_path, tiny, toy_images):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_recorded_weights_and_records_are_no_code(kind, marker, recorded_folder):
-    content = json.loads((Path(__file__).parent / "records" / "schema-1.json").read_text())
+    content = json.loads((Path(__file__).parent.parent / "runs" / "records" / "schema-1.json").read_text())
     runs.record_file("mlp-mnist", 0).write_text(json.dumps(content))
     runs.weights_file("mlp-mnist", 0).write_bytes(kind(marker))
     (run,) = runs.load_runs("mlp-mnist")

@@ -1,18 +1,19 @@
 """The promises of the text: numbers agree with the records, figures have alt texts, chapters their parts."""
 
 import ast
-import importlib.util
 import json
 import re
 import statistics
 from pathlib import Path
 
+import course
+import execute
 import nbformat
 import pytest
 
 from cifar_lib import recipes, runs
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).parents[2]
 CHAPTERS = sorted((REPOSITORY / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 PROSE = [REPOSITORY / "README.md", *sorted((REPOSITORY / "book").glob("*.md"))]
 NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
@@ -22,16 +23,6 @@ PERCENT = re.compile(r"\d[\d,.]*\s?%(?!\s*<!--)")
 
 SEEDS = (0, 1, 2)
 WEIGHTS = ("mlp", "study", "study-pool", "paper", "paper-constant-rate", "small", "small-no-norm-rate-0.005")
-
-
-def load(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-execute = load(REPOSITORY / "notebooks" / "execute.py")
 
 
 def texts():
@@ -180,7 +171,7 @@ def test_a_deleted_record_is_named(recorded_folder):
 
 
 def test_the_computing_plan_has_one_row_for_each_recipe():
-    plan = load(REPOSITORY / "book" / "_ext" / "course.py").assign(recipes.RECIPES)
+    plan = course.assign(recipes.RECIPES)
     assert sorted(name for _, names in plan for name in names) == sorted(recipes.RECIPES)
     assert all(names for _, names in plan), "a row of book/computing-plan.csv fits no recipe"
 

@@ -1,13 +1,11 @@
 """The built pages: they need no other host, every image has an alt text, every local link a target."""
 
-from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import pytest
 from bs4 import BeautifulSoup
+from pages import PAGES, SITE
 
-SITE = Path(__file__).parent.parent / "_build" / "html"
-PAGES = sorted(path for path in SITE.rglob("*.html") if "_static" not in path.parts)
 FETCHING = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
 
 pytestmark = pytest.mark.skipif(not PAGES, reason="the site is not built: make book")

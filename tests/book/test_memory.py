@@ -8,7 +8,7 @@ import nbclient
 import nbformat
 import pytest
 
-CHAPTERS = sorted((Path(__file__).parent.parent / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+CHAPTERS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 MOST = 1.5 * 2**20  # KiB; Binder gives 2 GiB to the kernel and the server together
 # As they were before conftest.py empties them for each test.
 FOLDERS = {name: os.environ[name] for name in ("CIFAR_DATA", "CIFAR_CACHE") if os.environ.get(name)}

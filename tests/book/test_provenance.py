@@ -1,25 +1,20 @@
 """The table of recorded runs says what the records say, device by device."""
 
 import dataclasses
-import importlib.util
 import json
-from pathlib import Path
 
+import course
 import pytest
 
 from cifar_lib import runs
 
-PATH = Path(__file__).parent.parent / "book" / "_ext" / "course.py"
 KEPT = runs.record.RECORDED
 
 
 @pytest.fixture
 def table():
     """The lines of the table as Sphinx gets them."""
-    spec = importlib.util.spec_from_file_location("course", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return lambda: module.RecordedRuns.lines(None)
+    return lambda: course.RecordedRuns.lines(None)
 
 
 def keep(folder, seed, accuracy, device):
