@@ -84,8 +84,18 @@ def _parser():
     command = commands.add_parser(
         "record", help="train and keep one JSON a seed; goes on when stopped, shares the work"
     )
-    command.add_argument("recipes", nargs="+")
+    command.add_argument("recipes", nargs="*")
     command.add_argument("--seeds", default="0", help="as 0-4 or 0,2,5")
+    command.add_argument(
+        "--plan",
+        nargs="?",
+        const="book/computing-plan.csv",
+        metavar="CSV",
+        help="work through the plan instead, the most important runs first",
+    )
+    command.add_argument(
+        "--renew", action="store_true", help="replace records without predictions; kept weights are used"
+    )
     command.add_argument("--device")
     command.add_argument("--folder", help="where the JSON goes, by default cifar_lib/recorded")
     command.add_argument("--keep-weights", action="store_true", help="keep the trained weights too")
@@ -148,11 +158,20 @@ def _evaluate(arguments):
 
 
 def _record(arguments):
+    if bool(arguments.recipes) == bool(arguments.plan):
+        raise CourseError("Name the recipes to record, or take --plan.")
     wanted = [(recipes.get(name), seed) for name in arguments.recipes for seed in _seeds(arguments.seeds)]
     from . import runs
 
+    if arguments.plan:
+        wanted, seconds = runs.runs_left(runs.read_plan(arguments.plan), arguments.folder)
+        print(f"{len(wanted):,} runs are left, about {seconds / 3600:,.1f} hours of one process", flush=True)
     runs.record_all(
-        wanted, folder=arguments.folder, device=arguments.device, keep_weights=arguments.keep_weights
+        wanted,
+        folder=arguments.folder,
+        device=arguments.device,
+        keep_weights=arguments.keep_weights,
+        renew=arguments.renew or bool(arguments.plan),
     )
 
 

@@ -91,7 +91,7 @@ def test_train_takes_seed_and_changed_fields(capsys, monkeypatch):
 def test_record_writes_one_file_a_seed(text, seeds, recorded_folder, tiny, monkeypatch, capsys):
     monkeypatch.setattr("cifar_lib.recipes.get", lambda name: tiny.replace(epochs=1))
     assert main(["record", "tiny", "--seeds", text]) == 0
-    assert sorted(path.name for path in recorded_folder.iterdir()) == [f"tiny-seed{i}.json" for i in seeds]
+    assert {path.name for path in recorded_folder.iterdir()} == fakes.recorded_names("tiny", seeds=seeds)
     out = capsys.readouterr().out
     assert all(f"tiny, seed {seed}: test accuracy" in out for seed in seeds)
 

@@ -1,7 +1,5 @@
 """Sphinx extension: tables of the recorded runs; pages that ask no other host and that all can use."""
 
-import csv
-from fnmatch import fnmatch
 from itertools import groupby
 from pathlib import Path
 
@@ -89,30 +87,19 @@ class ComputingPlan(Table):
             "| question | recipes × seeds | epochs | planned minutes | recorded runs | minutes spent |",
             "|---|---:|---:|---:|---:|---:|",
         ]
-        plan, every, totals = assign(recipes.RECIPES), every_run(), [0, 0, 0]
-        for row, names in plan:
-            done = [run for run in every if run.recipe.name in names]
-            epochs = sorted({recipes.RECIPES[name].epochs for name in names})
-            planned = len(names) * int(row["seeds"]) * int(row["seconds"]) / 60
+        every, totals = every_run(), [0, 0, 0]
+        for question in runs.read_plan(PLAN):
+            done = [run for run in every if run.recipe.name in question.recipes]
+            epochs = sorted({recipes.RECIPES[name].epochs for name in question.recipes})
+            planned = len(question.recipes) * question.seeds * question.seconds / 60
             spent = sum(run.seconds for run in done) / 60
             totals = [total + value for total, value in zip(totals, (planned, len(done), spent), strict=True)]
             lines.append(
-                f"| {row['question']} | {len(names)} × {row['seeds']} | {', '.join(map(str, epochs))} "
-                f"| {planned:,.0f} | {len(done)} | {spent:,.0f} |"
+                f"| {question.question} | {len(question.recipes)} × {question.seeds} "
+                f"| {', '.join(map(str, epochs))} | {planned:,.0f} | {len(done)} | {spent:,.0f} |"
             )
         planned, count, spent = totals
         return [*lines, f"| all | | | {planned:,.0f} | {count} | {spent:,.0f} |"]
-
-
-def assign(names):
-    """Each row of the plan with its recipes. A whole name wins over a pattern, then the first row wins."""
-    rows = list(csv.DictReader(PLAN.read_text().splitlines()))
-    taken = {name: row for row in rows for name in row["recipes"].split() if name in names}
-    for row in rows:
-        for name in names:
-            if name not in taken and any(fnmatch(name, pattern) for pattern in row["recipes"].split()):
-                taken[name] = row
-    return [(row, [name for name in names if taken.get(name) is row]) for row in rows]
 
 
 def keep_local(app, page, template, context, doctree):

@@ -14,8 +14,9 @@ from ..recipes import Recipe
 from ..system import distributed
 from ..system.files import atomic_write, explain_os_error, remove_left_behind
 from ..training import RunKey, train
-from .record import as_record, load_record, record_file
-from .replay import as_run, checkpoint_file
+from .predictions import save_labels, save_predictions
+from .record import as_record, labels_file, load_record, record_file
+from .replay import as_run, checkpoint_file, evaluated_anew
 
 
 class Claim(enum.Enum):
@@ -32,6 +33,7 @@ def record_all(
     folder: Path | str | None = None,
     device: str | None = None,
     keep_weights: bool = False,
+    renew: bool = False,
 ) -> None:
     """Record runs, given as (recipe, seed), one after the other, and say what happens.
 
@@ -48,7 +50,13 @@ def record_all(
             print(f"{recipe.name}, seed {seed}", flush=True)
             try:
                 claim = train_and_record(
-                    recipe, seed, folder=folder, device=device, keep_weights=keep_weights, wait=wait
+                    recipe,
+                    seed,
+                    folder=folder,
+                    device=device,
+                    keep_weights=keep_weights,
+                    renew=renew,
+                    wait=wait,
                 )
             except CourseError as error:
                 if distributed.world_size() > 1:
@@ -74,17 +82,20 @@ def train_and_record(
     folder: Path | str | None = None,
     device: str | None = None,
     keep_weights: bool = False,
+    renew: bool = False,
     progress: bool = True,
     wait: bool = True,
 ) -> Claim:
-    """Train a recipe and write its JSON. What is recorded already is left alone.
+    """Train a recipe and write its record and its predictions. What is recorded already is left alone.
 
     A recording that was killed goes on where it stopped, because a checkpoint per epoch lies in the cache
     folder. A lock file beside the record keeps two processes from the same run.
 
     Args:
-        folder: where the JSON goes; by default `cifar_lib/recorded`.
-        keep_weights: write the trained weights beside it.
+        folder: where the files go; by default `cifar_lib/recorded`.
+        keep_weights: write the trained weights beside them.
+        renew: replace a record that has no predictions, as those of earlier versions. Where its weights
+            were kept they are evaluated anew, else the recipe is trained again.
         wait: whether to wait while another process is at this run; else it is `Claim.BUSY` at once.
 
     Returns:
@@ -97,9 +108,14 @@ def train_and_record(
     lock = FileLock(path.with_suffix(".lock"))
     try:
         # Of several processes that train as one, the first holds the lock and tells what all do.
-        claim = distributed.on_first(lambda: _claim(recipe, path, lock, wait))
+        claim = distributed.on_first(lambda: _claim(recipe, path, lock, wait, renew))
         if claim is Claim.MINE:
-            _train_and_write(recipe, seed, path, device, keep_weights, progress)
+            dataset = data.load(recipe.data)
+            if path.exists() and path.with_suffix(".safetensors").exists():
+                done = evaluated_anew(load_record(path), dataset)
+            else:
+                done = _trained(recipe, dataset, seed, device, progress)
+            _write(done, dataset, path, keep_weights)
         if lock.is_locked:
             _finish(recipe, path, lock)
     finally:
@@ -107,11 +123,10 @@ def train_and_record(
     return claim
 
 
-def _claim(recipe, path, lock, wait):
+def _claim(recipe, path, lock, wait, renew):
     """Whose the run is; while it is `Claim.MINE` the lock is held."""
     try:
-        if path.exists() and not Path(lock.lock_file).exists():
-            _load_record_of(recipe, path)
+        if path.exists() and not Path(lock.lock_file).exists() and _is_done(recipe, path, renew):
             return Claim.DONE
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=wait)
@@ -121,19 +136,34 @@ def _claim(recipe, path, lock, wait):
         raise CourseError(explain_os_error(error, path)) from None
     except ValueError:  # a byte that no path may hold
         raise CourseError(f"{str(path)!r} cannot be the name of a file: choose another folder.") from None
-    return Claim.DONE if path.exists() else Claim.MINE  # another process may have been quicker
+    # Another process may have been quicker.
+    return Claim.DONE if path.exists() and _is_done(recipe, path, renew) else Claim.MINE
 
 
-def _train_and_write(recipe, seed, path, device, keep_weights, progress):
-    dataset = data.load(recipe.data)
+def _is_done(recipe, path, renew):
+    _load_record_of(recipe, path)
+    return not renew or path.with_suffix(".predictions.gz").exists()
+
+
+def _trained(recipe, dataset, seed, device, progress):
     checkpoint = checkpoint_file(RunKey(recipe, dataset.key, seed))
     trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=progress)
-    done = as_run(recipe, dataset, seed, trained)
+    return as_run(recipe, dataset, seed, trained)
+
+
+def _write(done, dataset, path, keep_weights):
+    """Write labels, weights, predictions and record; the record last, because it says that all is there."""
     if distributed.rank() > 0:
         return
+    labels = labels_file(dataset.name, path.parent)
+    if not labels.exists():
+        held = {"val": data.split(dataset.train)[1].labels, "test": dataset.test.labels}
+        save_labels(labels, held, {"data": labels.name.partition(".")[0]})
     if keep_weights:
         with atomic_write(path.with_suffix(".safetensors")) as aside:
-            save_model(trained.model, str(aside))
+            save_model(done.network(), str(aside))
+    notes = {"recipe": done.recipe.name, "seed": str(done.seed), "images": done.data["test_fingerprint"]}
+    save_predictions(path.with_suffix(".predictions.gz"), done.all_predictions(), notes)
     with atomic_write(path) as aside:
         aside.write_text(json.dumps(as_record(done), indent=1) + "\n", encoding="utf-8")
 
@@ -142,7 +172,8 @@ def _finish(recipe, path, lock):
     """Remove what nobody needs once the record is there: checkpoint, leavings, the lock's file."""
     checkpoint = checkpoint_file(_load_record_of(recipe, path).key)
     checkpoint.unlink(missing_ok=True)
-    for written in (checkpoint, path.with_suffix(".safetensors"), path):
+    written_before = (path.with_suffix(ending) for ending in (".safetensors", ".predictions.gz"))
+    for written in (checkpoint, *written_before, path):
         remove_left_behind(written)
     # Whoever waits for a lock file that is gone may hold it beside the holder of a new one. Both find
     # the record, so the file goes only once that is there.

@@ -14,6 +14,7 @@ from safetensors.torch import load_model
 from .. import CourseError, models
 from ..recipes import Recipe
 from ..training import RunKey
+from .predictions import Predictions, load_predictions
 
 SCHEMA = 2  # 1 called the recipe's `shift` crop, and its `crop` cut
 RECORDED = Path(__file__).parent.parent / "recorded"
@@ -112,6 +113,7 @@ class Run:
     seconds: float
     replayed: bool = False
     _network: torch.nn.Module | None = field(default=None, repr=False)
+    _predictions: dict[str, Predictions] | None = field(default=None, repr=False)
     _folder: Path | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
@@ -151,6 +153,32 @@ class Run:
                 raise CourseError(f"The weights in {file} are damaged: fetch that file again.") from error
             self._network = network
         return self._network.eval()
+
+    def predictions(self, part: str = "test") -> Predictions:
+        """What the trained network predicts for each image of a part, in the data set's order.
+
+        Args:
+            part: "val" or "test"; "val_views" or "test_views" for the mean over a recipe's views.
+
+        Raises:
+            CourseError: no predictions were kept, or none of this part.
+        """
+        found = self.all_predictions()
+        if part not in found:
+            raise CourseError(
+                f"{self.recipe.name!r}, seed {self.seed}, has no predictions of {part!r}: "
+                f"choose one of {', '.join(found)}."
+            )
+        return found[part]
+
+    def all_predictions(self) -> dict[str, Predictions]:
+        """The predictions of each part, see `predictions`."""
+        if self._predictions is None:
+            file = predictions_file(self.recipe.name, self.seed, self._folder)
+            self._predictions, notes = load_predictions(file)
+            if notes.get("images") != self.data.get("test_fingerprint"):
+                raise CourseError(f"The predictions {file} are of other images than the record beside them.")
+        return self._predictions
 
 
 def as_record(done: Run) -> dict[str, Any]:
@@ -225,6 +253,16 @@ def load_runs(name: str, folder: Path | str | None = None) -> list[Run]:
 def record_file(name: str, seed: int, folder: Path | str | None = None) -> Path:
     """Where the JSON of a run is kept."""
     return Path(folder or RECORDED) / f"{name}-seed{seed}.json"
+
+
+def predictions_file(name: str, seed: int, folder: Path | str | None = None) -> Path:
+    """Where the predictions of a run are kept."""
+    return record_file(name, seed, folder).with_suffix(".predictions.gz")
+
+
+def labels_file(data: str, folder: Path | str | None = None) -> Path:
+    """Where the labels are kept that the predictions of a data set and of its variants are compared with."""
+    return Path(folder or RECORDED) / f"{data.partition('/')[0]}.labels.gz"
 
 
 def weights_file(name: str, seed: int, folder: Path | str | None = None) -> Path:

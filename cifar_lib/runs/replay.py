@@ -4,15 +4,17 @@ import os
 import platform
 import statistics
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from .. import CourseError, data, evaluate, models, recipes
-from ..data import Dataset
+from ..data import Dataset, Images
 from ..data.specs import SPECS
 from ..recipes import Recipe
 from ..training import RunKey, Trained, train
+from .predictions import predict_parts, results_of
 from .record import Run, load_record, load_runs, record_file
 
 PROFILES = {
@@ -119,11 +121,11 @@ def summarize(several: Sequence[Run], name: str = "test_accuracy") -> str:
 
 
 def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run:
-    """A finished training with its results on the validation and test images."""
+    """A finished training with its predictions and results on the validation and test images."""
     shape = tuple(dataset.train.pixels.shape[1:])
-    # The other part of the split, a copy of nine tenths of the images, must not stay for the evaluation.
-    validation = data.split(dataset.train)[1] if recipe.holdout else dataset.train[:0]
-    held = {"val": validation} if recipe.holdout else {}
+    parts = held_out(recipe, dataset)
+    found, losses = predict_parts(trained.model, parts, recipe.views)
+    n_val = len(parts["val"]) if recipe.holdout else 0
     return Run(
         recipe=recipe,
         model={
@@ -136,13 +138,14 @@ def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run
         data={
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,
-            "n_train": len(dataset.train) - len(validation),
-            "n_val": len(validation),
+            "n_train": len(dataset.train) - n_val,
+            "n_val": n_val,
             "n_test": len(dataset.test),
+            "test_fingerprint": data.fingerprint(dataset.test),
         },
         seed=seed,
         history=trained.history,
-        result=_results(trained.model, held | {"test": dataset.test}, recipe.views),
+        result=_result(found, losses, parts),
         environment={
             "device": trained.device,
             "torch": torch.__version__,
@@ -151,7 +154,36 @@ def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run
         },
         seconds=round(trained.seconds, 1),
         _network=trained.model.cpu(),
+        _predictions=found,
     )
+
+
+def evaluated_anew(kept: Run, dataset: Dataset) -> Run:
+    """A recorded run whose network is evaluated on the test images at hand; the training stays as it was.
+
+    Raises:
+        CourseError: its weights were not kept, or `dataset` has other training images.
+    """
+    if dataset.key != kept.key.images:
+        raise CourseError(
+            f"{kept.recipe.name!r}, seed {kept.seed}, was trained on other images than those found here."
+        )
+    parts = held_out(kept.recipe, dataset)
+    found, losses = predict_parts(kept.network(), parts, kept.recipe.views)
+    return replace(
+        kept,
+        model=kept.model | {"classes": len(dataset.classes)},
+        data=kept.data | {"n_test": len(dataset.test), "test_fingerprint": data.fingerprint(dataset.test)},
+        result=_result(found, losses, parts),
+        _predictions=found,
+    )
+
+
+def held_out(recipe: Recipe, dataset: Dataset) -> dict[str, Images]:
+    """The images that a recipe does not train on: "val", where it holds out any, and "test"."""
+    # The other part of the split, a copy of nine tenths of the images, must not stay for the evaluation.
+    held = {"val": data.split(dataset.train)[1]} if recipe.holdout else {}
+    return held | {"test": dataset.test}
 
 
 def _run(recipe, dataset, seed, device):
@@ -184,14 +216,7 @@ def checkpoint_file(key: RunKey) -> Path:
     return data.cache_folder() / "checkpoints" / key.file_name
 
 
-def _results(model, parts, views):
-    """The figures of a finished training, as they are kept; with more views, those too."""
-    result = {}
-    for part, images in parts.items():
-        outputs, mean = evaluate.predict_plain_and_mean(model, images.pixels, views)
-        result[f"{part}_accuracy"] = evaluate.accuracy(outputs, images.labels)
-        result[f"{part}_top2"] = evaluate.top_k(outputs, images.labels, 2)
-        if views > 1:
-            result[f"{part}_accuracy_views"] = evaluate.accuracy(mean, images.labels)
-    result["test_loss"] = evaluate.loss(outputs, images.labels)  # the last part
-    return result
+def _result(found, losses, parts):
+    """The figures of a finished training, as they are kept."""
+    labels = {part: images.labels for part, images in parts.items()}
+    return results_of(found, labels) | {"test_loss": losses["test"]}

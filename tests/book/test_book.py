@@ -6,7 +6,6 @@ import re
 import statistics
 from pathlib import Path
 
-import course
 import execute
 import nbformat
 import pytest
@@ -171,9 +170,9 @@ def test_a_deleted_record_is_named(recorded_folder):
 
 
 def test_the_computing_plan_has_one_row_for_each_recipe():
-    plan = course.assign(recipes.RECIPES)
-    assert sorted(name for _, names in plan for name in names) == sorted(recipes.RECIPES)
-    assert all(names for _, names in plan), "a row of book/computing-plan.csv fits no recipe"
+    plan = runs.read_plan(REPOSITORY / "book" / "computing-plan.csv")
+    assert sorted(name for question in plan for name in question.recipes) == sorted(recipes.RECIPES)
+    assert all(question.recipes for question in plan), "a row of book/computing-plan.csv fits no recipe"
 
 
 def test_recipes_are_found_by_the_strings_of_the_code():

@@ -111,6 +111,7 @@ def test_a_record(failing, disk, small, monkeypatch):
         return as_run(*arguments)
 
     path, weights = runs.record_file("tiny", 0, disk.place), runs.weights_file("tiny", 0, disk.place)
+    predictions = runs.predictions_file("tiny", 0, disk.place)
     record = partial(fakes.record, small, 0, folder=disk.place, keep_weights=True)
     with monkeypatch.context() as patch:
         patch.setattr(runs.queue, "as_run", full_after_training)
@@ -122,7 +123,7 @@ def test_a_record(failing, disk, small, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(training.loop, "train_epoch", lambda *_: pytest.fail("it trained"))
         assert record() == path
-    assert set(disk.files()) - set(kept) == {path.name, weights.name}
+    assert set(disk.files()) - set(kept) == {path.name, weights.name, predictions.name}
     assert runs.load_record(path).recipe == small
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+import fakes
 import pytest
 import torch
 from processes import ENVIRONMENT, RECIPES, TOY
@@ -31,17 +32,19 @@ def recording(name, folder):
 
 
 def outcome(folder, name):
-    """The record without its times, and the bytes of the weights."""
+    """The record without its times, and the bytes of the weights and predictions."""
     record = json.loads(runs.record_file(name, SEED, folder).read_text())
     del record["seconds"]
     for entry in record["history"]:
         del entry["seconds"], entry["training_seconds"]
-    return record, runs.weights_file(name, SEED, folder).read_bytes()
+    files = runs.weights_file(name, SEED, folder), runs.predictions_file(name, SEED, folder)
+    return record, *(file.read_bytes() for file in files)
 
 
 def assert_nothing_else(folder, cache, name):
-    ending = (".json", ".safetensors")
-    assert sorted(path.name for path in folder.iterdir()) == [f"{name}-seed{SEED}{end}" for end in ending]
+    endings = (".json", ".predictions.gz", ".safetensors")
+    expected = fakes.recorded_names(name, seeds=(SEED,), endings=endings)
+    assert {path.name for path in folder.iterdir()} == expected
     assert list((cache / "checkpoints").iterdir()) == []
 
 

@@ -121,8 +121,12 @@ def trained(tmp_path):
     return found
 
 
+def names_in(place):
+    return {path.name for path in place.iterdir()}
+
+
 def assert_all_recorded(place, cache):
-    assert {path.name for path in place.iterdir()} == {f"{n}-seed{s}.json" for n in NAMES for s in SEEDS}
+    assert names_in(place) == fakes.recorded_names(*NAMES, seeds=SEEDS)
     for name in NAMES:
         for run, seed in zip(runs.load_runs(name, place), SEEDS, strict=True):
             assert (run.recipe, run.seed) == (recipes.get(name), seed)
@@ -181,9 +185,7 @@ def test_four_at_once_train_each_run_once(children, place, cache):
             f"{name}, seed {seed}: test accuracy" in said for name in ("adam", "sgd") for seed in (0, 1)
         )
     assert times_passed(children, "epoch 1, step 1", "epoch 3, step 6", "record: renamed") == [4, 4, 4]
-    assert {path.name for path in place.iterdir()} == {
-        f"{n}-seed{s}.json" for n in ("adam", "sgd") for s in (0, 1)
-    }
+    assert names_in(place) == fakes.recorded_names("adam", "sgd", seeds=(0, 1))
     assert list((cache / "checkpoints").iterdir()) == []
 
 
@@ -216,7 +218,7 @@ def test_whoever_holds_the_lock_may_die_at_any_moment(children, place, cache, tm
         ):
             assert one.result == other.result
             assert one.column("train_loss") == other.column("train_loss")
-    assert {path.suffix for path in place.iterdir()} == {".json"}
+    assert names_in(place) == fakes.recorded_names("adam", "sgd", seeds=(0, 1))
     assert list((cache / "checkpoints").iterdir()) == []
 
 
@@ -226,13 +228,13 @@ def test_a_lock_whose_file_is_gone_lets_nobody_train_twice(children, place, tmp_
     late = children.start(*command, pause=tmp_path / "pause", lock="plain")
     wait_until((tmp_path / "pause").exists)
     children.run(*command)
-    assert [path.suffix for path in place.iterdir()] == [".json"] * 2
+    assert names_in(place) == fakes.recorded_names("adam", seeds=(0, 1))
     (tmp_path / "pause").unlink()
     code, said = children.wait(late)
     assert code == 0, said
     assert children.moments(late).count("locked") == 1  # it got the lock of a file that is gone
     assert times_passed(children, "epoch 1, step 1", "record: renamed") == [2, 2]
-    assert [path.suffix for path in place.iterdir()] == [".json"] * 2
+    assert names_in(place) == fakes.recorded_names("adam", seeds=(0, 1))
 
 
 # Preparing

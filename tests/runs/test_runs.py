@@ -14,6 +14,7 @@ from scipy import stats
 from cifar_lib import CourseError, data, evaluate, recipes, runs, training
 
 ONCE = {}
+KEPT = fakes.recorded_names("tiny")
 
 
 @pytest.fixture
@@ -44,6 +45,7 @@ def test_a_record_has_every_documented_key(recorded, tiny, toy_images, tmp_path)
         "n_train": 360,
         "n_val": 40,
         "n_test": 100,
+        "test_fingerprint": data.fingerprint(toy_images.test),
     }
     assert set(content["model"]) == {"name", "parameters", "flops", "shape", "classes"}
     assert content["model"]["shape"] == [3, 32, 32]
@@ -86,17 +88,18 @@ def test_another_recipe_of_the_same_name_does_not_replace_a_record(recorded, tin
 
 def test_a_recording_that_was_killed_goes_on(recorded_folder, tiny, monkeypatch):
     expected = runs.load_record(fakes.record(tiny))
-    runs.record_file("tiny", 0).unlink()
+    for path in recorded_folder.iterdir():
+        path.unlink()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(runs.queue, "as_run", interrupted)
         runs.train_and_record(tiny, 0, progress=False)
     # The empty lock file is no harm: nobody holds it. It goes when the record is written.
-    assert fakes.snapshot(recorded_folder) == {recorded_folder / "tiny-seed0.lock": b""}
+    assert [path.name for path in recorded_folder.iterdir()] == ["tiny-seed0.lock"]
     with monkeypatch.context() as patch:
         patch.setattr("cifar_lib.training.loop.train_epoch", lambda *_: pytest.fail("it trained"))
         again = runs.load_record(fakes.record(tiny, wait=False))
     assert again.result == expected.result
-    assert [path.name for path in recorded_folder.iterdir()] == ["tiny-seed0.json"]
+    assert {path.name for path in recorded_folder.iterdir()} == KEPT
 
 
 def test_a_run_that_another_process_is_at_is_left_to_it(recorded_folder, tiny, no_training):
@@ -135,7 +138,7 @@ def test_a_checkpoint_that_a_recording_into_another_folder_removed_is_no_harm(
 
     monkeypatch.setattr(runs.queue, "as_run", meanwhile)
     assert runs.load_record(fakes.record(tiny.replace(epochs=1))).seed == 0
-    assert [path.name for path in recorded_folder.iterdir()] == ["tiny-seed0.json"]
+    assert {path.name for path in recorded_folder.iterdir()} == KEPT
 
 
 def test_a_record_goes_into_the_folder_that_is_named(recorded_folder, tiny, tmp_path, no_training):
@@ -180,7 +183,7 @@ def test_a_network_comes_from_the_folder_of_its_record(recorded, tiny, toy_image
 
 def test_weights_are_kept_only_when_asked_for(recorded_folder, tiny):
     runs.train_and_record(tiny.replace(epochs=1), 0, progress=False)
-    assert [path.name for path in recorded_folder.iterdir()] == ["tiny-seed0.json"]
+    assert {path.name for path in recorded_folder.iterdir()} == KEPT
 
 
 def test_an_identical_run_is_replayed(recorded, tiny, toy_images, no_training, capsys):

@@ -167,6 +167,13 @@ def record(recipe, seed=0, *, folder=None, **options):
     return runs.record_file(recipe.name, seed, folder)
 
 
+def recorded_names(*names, seeds=(0,), endings=(".json", ".predictions.gz")):
+    """The names of the files that recordings of these recipes on `toy` leave."""
+    return {f"{name}-seed{seed}{ending}" for name in names for seed in seeds for ending in endings} | {
+        "toy.labels.gz"
+    }
+
+
 def snapshot(folder):
     """{path: bytes} of all files under a folder."""
     return {path: path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.is_file()}

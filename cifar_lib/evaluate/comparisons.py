@@ -1,0 +1,178 @@
+"""How sure an accuracy or a difference is, when both the seeds and the images might have been others.
+
+A recipe's accuracy varies with the seed and with the images that were drawn for the test, so an interval that
+knows only one of the two is too short. `right` is bool [seeds, images] throughout: whether each trained
+network is right about each image. Seeds and images are crossed random effects; the variance of the mean is
+
+    σ²(seeds) / S + σ²(images) / N + σ²(rest) / (S N),
+
+estimated from the mean squares of a two-way table (Searle, Casella and McCulloch 1992, chapter 4), with
+Satterthwaite's degrees of freedom (1946). In the simulations of the tests these intervals cover 95 per cent.
+A percentile bootstrap over five seeds does not, because five seeds resampled vary less than five fresh ones.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy import stats
+from torch import Tensor
+
+from .. import CourseError
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean or a difference of means, with its interval.
+
+    Args:
+        value, low, high: in the unit of the data, here shares from 0 to 1.
+        error: the standard error of `value`.
+        p: of a two-sided test that the true value is 0.
+        freedom: the degrees of freedom of its t distribution.
+    """
+
+    value: float
+    low: float
+    high: float
+    error: float
+    p: float
+    freedom: float
+
+
+def accuracy_interval(right: Tensor, confidence: float = 0.95) -> Estimate:
+    """The accuracy of a recipe, with an interval over other seeds and other images.
+
+    Args:
+        right: bool [seeds, images], of at least two seeds.
+
+    Raises:
+        CourseError: there is one seed, which says nothing about others.
+    """
+    table = _table(right)
+    means = [(table.seeds, table.rows), (table.images, table.columns)]
+    return _estimate(table.mean, means, table.rest, confidence)
+
+
+def difference_interval(first: Tensor, second: Tensor, confidence: float = 0.95) -> Estimate:
+    """How much larger the accuracy of `first` is: seeds are independent, images are the same.
+
+    Args:
+        first: bool [seeds, images].
+        second: bool [other seeds, the same images].
+
+    Raises:
+        CourseError: a side has one seed, or the sides have other numbers of images.
+    """
+    if first.shape[1] != second.shape[1]:
+        raise CourseError(
+            f"The two sides have {first.shape[1]:,} and {second.shape[1]:,} images, and cannot be paired."
+        )
+    one, other = _table(first), _table(second)
+    gaps = first.double().mean(0) - second.double().mean(0)
+    images = gaps.var().item() / len(gaps)
+    means = [(one.seeds, one.rows), (other.seeds, other.rows), (images, len(gaps))]
+    return _estimate(one.mean - other.mean, means, one.rest + other.rest, confidence)
+
+
+def mcnemar(first: Tensor, second: Tensor) -> tuple[int, int, float]:
+    """Whether two networks differ, by the images that only one of them gets right.
+
+    The exact test. Source: McNemar (1947).
+
+    Args:
+        first, second: bool [N], whether each network is right about each image.
+
+    Returns:
+        Images that `first` alone gets right, those that `second` alone does, and p, two-sided.
+    """
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    differing = only_first + only_second
+    p = stats.binomtest(only_first, differing).pvalue if differing else 1.0
+    return only_first, only_second, float(p)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for their number: of all that lie below 0.05 one is wrong in 5 per cent of cases.
+
+    Each is multiplied by the number of those that are not smaller, and is at least as large as the
+    corrected one before it. Source: Holm (1979).
+    """
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def smallest_gap(spread: float, seeds: int, power: float = 0.8, level: float = 0.05) -> float:
+    """The difference of two means that so many seeds a side see in a share `power` of cases.
+
+    Two-sided t-test of equal spreads; found from the noncentral t distribution.
+
+    Args:
+        spread: standard deviation over seeds, in any unit; the gap has the same.
+        seeds: per side, at least two.
+    """
+    freedom = 2 * (seeds - 1)
+    limit = stats.t.ppf(1 - level / 2, freedom)
+
+    def seen(gap):
+        shift = gap / (spread * math.sqrt(2 / seeds))
+        return stats.nct.sf(limit, freedom, shift) + stats.nct.cdf(-limit, freedom, shift)
+
+    low, high = 0.0, 10 * spread  # beyond it the noncentral t distribution may not be computed
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if seen(middle) > power else (middle, high)
+    return high
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Of a two-way table: its mean, what seeds and images add to the mean's variance, and what both count."""
+
+    mean: float
+    seeds: float
+    images: float
+    rest: float
+    rows: int
+    columns: int
+
+
+def _table(right):
+    rows, columns = right.shape
+    if rows < 2:
+        raise CourseError("One seed says nothing about others: compare at least two.")
+    values = right.double()
+    of_seeds, of_images, mean = values.mean(1), values.mean(0), values.mean()
+    rest = values - of_seeds[:, None] - of_images[None, :] + mean
+    square = rest.square().sum() / ((rows - 1) * (columns - 1))
+    return _Table(
+        mean=mean.item(),
+        seeds=of_seeds.var().item() / rows,
+        images=of_images.var().item() / columns,
+        rest=square.item() / (rows * columns),
+        rows=rows,
+        columns=columns,
+    )
+
+
+def _estimate(value, means, rest, confidence):
+    """The t interval of a value.
+
+    Args:
+        means: (variance, number) of each mean that it is made of.
+        rest: the variance that more than one of them holds, which counts once.
+    """
+    parts = [variance for variance, _ in means]
+    # Chance may make the estimate of the rest too large; the largest part is surely there.
+    variance = max(sum(parts) - rest, *parts)
+    if variance == 0:
+        return Estimate(value, value, value, 0.0, 1.0 if value == 0 else 0.0, math.inf)
+    freedom = variance**2 / sum(part**2 / (number - 1) for part, number in means)
+    error = math.sqrt(variance)
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
+    p = float(2 * stats.t.sf(abs(value) / error, freedom))
+    return Estimate(value, value - half, value + half, error, p, freedom)

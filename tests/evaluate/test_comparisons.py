@@ -1,0 +1,145 @@
+"""Intervals over seeds and images: worked out in other ways, and simulated."""
+
+import pytest
+import torch
+from scipy import stats
+
+from cifar_lib import CourseError
+from cifar_lib.evaluate import comparisons
+
+
+def drawn(generator, seeds, images, gap=0.0, seed_spread=0.01, image_spread=1.5):
+    """Networks that are right with a chance that depends on the image and, a little, on the seed."""
+    hard = torch.randn(images, generator=generator) * image_spread + 1.2
+    return hard, right_about(generator, hard, seeds, gap, seed_spread)
+
+
+def right_about(generator, hard, seeds, gap=0.0, seed_spread=0.01):
+    lucky = torch.randn(seeds, 1, generator=generator) * seed_spread * 6
+    chance = torch.sigmoid(hard + lucky + gap)
+    return torch.rand(seeds, len(hard), generator=generator) < chance
+
+
+def test_with_images_that_are_all_alike_only_the_seeds_count():
+    """Each network is right about all images or none: the interval is that of a t-test over seeds."""
+    right = torch.tensor([True, True, True, False, True])[:, None].expand(5, 40)
+    found = comparisons.accuracy_interval(right)
+    shares = [1, 1, 1, 0, 1]
+    low, high = stats.t.interval(0.95, 4, 0.8, stats.sem(shares))
+    assert (found.value, found.low, found.high) == pytest.approx((0.8, low, high))
+    assert found.freedom == pytest.approx(4)
+
+
+def test_with_seeds_that_are_all_alike_only_the_images_count():
+    answers = torch.arange(50) % 5 > 0
+    found = comparisons.accuracy_interval(answers.expand(3, 50))
+    low, high = stats.t.interval(0.95, 49, 0.8, stats.sem(answers.double().numpy()))
+    assert (found.value, found.low, found.high) == pytest.approx((0.8, low, high))
+
+
+def test_the_variance_is_that_of_a_two_way_table_by_hand():
+    right = torch.tensor([[1, 1, 0, 1], [1, 0, 0, 1]]).bool()
+    # Means 5/8; of seeds 3/4 and 1/2, of images 1, 1/2, 0, 1. Squares of what is left: 8 · (1/8)² each way.
+    seeds, images = (2 / 64) / 1 / 2, (9 / 64 + 1 / 64 + 25 / 64 + 9 / 64) / 3 / 4
+    left = sum(
+        (value - row - column + 5 / 8) ** 2
+        for row, values in ((3 / 4, (1, 1, 0, 1)), (1 / 2, (1, 0, 0, 1)))
+        for column, value in zip((1, 1 / 2, 0, 1), values, strict=True)
+    )
+    variance = seeds + images - left / 3 / 8
+    found = comparisons.accuracy_interval(right)
+    assert found.error**2 == pytest.approx(variance)
+    assert found.freedom == pytest.approx(variance**2 / (seeds**2 / 1 + images**2 / 3))
+
+
+def test_a_difference_pairs_the_images():
+    """Two recipes that fail on the same images differ more surely than two that fail on any."""
+    generator = torch.Generator().manual_seed(0)
+    hard, first = drawn(generator, 5, 2_000, gap=0.3)
+    same = right_about(generator, hard, 5)
+    others = same[:, torch.randperm(2_000, generator=generator)]
+    paired, unpaired = (comparisons.difference_interval(first, second) for second in (same, others))
+    assert paired.value == pytest.approx(unpaired.value)
+    assert paired.error < 0.8 * unpaired.error
+    back = comparisons.difference_interval(same, first)
+    assert (back.value, back.low, back.high) == pytest.approx((-paired.value, -paired.high, -paired.low))
+
+
+def test_a_difference_over_seeds_alone_is_welchs():
+    one = torch.tensor([0.71, 0.73, 0.75])
+    other = torch.tensor([0.70, 0.66])
+    images = torch.arange(100)[None, :]
+    first, second = (images < (100 * shares[:, None]).round() for shares in (one, other))
+    found = comparisons.difference_interval(first[:, :], second)
+    test = stats.ttest_ind(one.numpy(), other.numpy(), equal_var=False)
+    assert found.value == pytest.approx(0.05)
+    # The images add to the error, so the interval is no shorter than Welch's standard error allows.
+    welch = (one.var() / 3 + other.var() / 2).sqrt().item()
+    assert found.error >= welch * 0.999 and found.p > 0.5 * test.pvalue
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_intervals_of_an_accuracy_cover_95_per_cent(seeds):
+    """The truth is the mean chance over all images and seeds: 0.7147 here, from 4 million draws."""
+    generator = torch.Generator().manual_seed(seeds)
+    truth = torch.sigmoid(
+        torch.randn(4_000_000, generator=generator).mul(1.5).add(1.2)
+        + torch.randn(4_000_000, generator=generator) * 0.06
+    ).mean()
+    covered = 0
+    for _ in range(600):
+        _, right = drawn(generator, seeds, 800)
+        found = comparisons.accuracy_interval(right)
+        covered += found.low <= truth <= found.high
+    assert 0.93 <= covered / 600 <= 0.98
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_equal_recipes_differ_in_5_per_cent_of_cases(seeds):
+    generator, wrong = torch.Generator().manual_seed(seeds), 0
+    for _ in range(600):
+        hard, first = drawn(generator, seeds, 800, seed_spread=0.03)
+        second = right_about(generator, hard, seeds, seed_spread=0.03)
+        found = comparisons.difference_interval(first, second)
+        wrong += found.p < 0.05
+        assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+    assert 0.02 <= wrong / 600 <= 0.07
+
+
+def test_one_seed_is_refused():
+    with pytest.raises(CourseError, match="One seed says nothing about others"):
+        comparisons.accuracy_interval(torch.ones(1, 9).bool())
+    with pytest.raises(CourseError, match="9 and 8 images"):
+        comparisons.difference_interval(torch.ones(2, 9).bool(), torch.ones(2, 8).bool())
+
+
+def test_without_any_spread_the_interval_is_a_point():
+    found = comparisons.accuracy_interval(torch.ones(2, 9).bool())
+    assert (found.value, found.low, found.high, found.p) == (1, 1, 1, 0)
+    same = comparisons.difference_interval(torch.ones(2, 9).bool(), torch.ones(3, 9).bool())
+    assert (same.value, same.p) == (0, 1)
+
+
+def test_mcnemar_counts_what_one_alone_gets_right():
+    first = torch.tensor([True] * 9 + [False] * 2 + [True] * 5)
+    second = torch.tensor([False] * 9 + [True] * 2 + [True] * 5)
+    only_first, only_second, p = comparisons.mcnemar(first, second)
+    assert (only_first, only_second) == (9, 2)
+    assert p == pytest.approx(2 * (1 + 11 + 55) / 2**11)  # two or fewer of eleven fair coins, both ways
+    assert comparisons.mcnemar(first, first) == (0, 0, 1)
+
+
+def test_holm_by_hand():
+    assert comparisons.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert comparisons.holm([0.6, 0.7]) == [1, 1]
+    assert comparisons.holm([]) == []
+
+
+def test_the_smallest_gap_is_seen_in_80_per_cent_of_cases():
+    gap = comparisons.smallest_gap(0.5, 5)
+    generator = torch.Generator().manual_seed(1)
+    sides = torch.randn(2, 5, 4_000, generator=generator, dtype=torch.float64) * 0.5
+    p = stats.ttest_ind(sides[0].numpy() + gap, sides[1].numpy()).pvalue
+    assert (p < 0.05).mean() == pytest.approx(0.8, abs=0.02)
+    assert comparisons.smallest_gap(1.0, 5) == pytest.approx(2 * gap)
+    assert comparisons.smallest_gap(0.5, 3) > gap > comparisons.smallest_gap(0.5, 10)

@@ -1,0 +1,124 @@
+"""Predictions are kept for each run, and results come from them."""
+
+import gzip
+
+import fakes
+import pytest
+import torch
+
+from cifar_lib import CourseError, evaluate, runs
+from cifar_lib.runs import predictions
+
+LOGITS = torch.tensor([[0.0, 2.0, 1.0], [3.0, 1.0, 0.0], [0.0, 0.1, 0.2], [9.0, 0.0, 8.0]])
+LABELS = torch.tensor([1, 2, 1, 2])  # right, neither, second, second
+
+
+def of_the_example():
+    return predictions.predictions_of(LOGITS)
+
+
+def test_the_two_likeliest_classes_come_with_their_probabilities():
+    found = of_the_example()
+    assert found.classes.tolist() == [[1, 2], [0, 1], [2, 1], [0, 2]]
+    shares = LOGITS.exp() / LOGITS.exp().sum(1, keepdim=True)
+    assert found.probabilities[0].tolist() == pytest.approx(shares[0, [1, 2]].tolist(), abs=0.5 / 255)
+    assert found.probabilities[3].tolist() == pytest.approx(shares[3, [0, 2]].tolist(), abs=0.5 / 255)
+
+
+def test_what_is_right_is_counted():
+    found = of_the_example()
+    assert found.right(LABELS).tolist() == [True, False, False, False]
+    assert found.accuracy(LABELS) == 0.25
+    assert found.top2(LABELS) == 0.75
+
+
+def test_predictions_survive_their_file(tmp_path):
+    path = tmp_path / "any.predictions.gz"
+    predictions.save_predictions(path, {"val": of_the_example(), "test_views": of_the_example()}, {"a": "b"})
+    found, notes = predictions.load_predictions(path)
+    assert notes["a"] == "b" and set(found) == {"val", "test_views"}
+    for kept in found.values():
+        assert torch.equal(kept.classes, of_the_example().classes)
+        assert torch.equal(kept.probabilities, of_the_example().probabilities)
+    again = tmp_path / "again.predictions.gz"
+    predictions.save_predictions(again, found, {"a": "b"})
+    assert again.read_bytes() == path.read_bytes()  # no time, no name
+
+
+@pytest.mark.parametrize("damage", ["cut", "not gzip", "not safetensors", "a bomb", "missing"])
+def test_a_damaged_file_is_one_sentence(damage, tmp_path):
+    path = tmp_path / "any.predictions.gz"
+    predictions.save_predictions(path, {"val": of_the_example()}, {})
+    if damage == "missing":
+        path.unlink()
+    else:
+        content = path.read_bytes()
+        path.write_bytes(
+            {
+                "cut": content[:-9],
+                "not gzip": b"text",
+                "not safetensors": gzip.compress(b"text"),
+                "a bomb": gzip.compress(bytes(predictions.LARGEST + 1)),
+            }[damage]
+        )
+    with pytest.raises(CourseError, match="missing" if damage == "missing" else "damaged") as caught:
+        predictions.load_predictions(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_later_version_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "any.predictions.gz"
+    monkeypatch.setattr(predictions, "VERSION", "2")
+    predictions.save_predictions(path, {"val": of_the_example()}, {})
+    monkeypatch.undo()
+    with pytest.raises(CourseError, match="version '2', but this library reads 1"):
+        predictions.load_predictions(path)
+
+
+def test_a_recorded_run_has_the_predictions_of_its_network(recorded_folder, tiny, toy_images):
+    recipe = tiny.replace(epochs=1, views=2)
+    kept = runs.load_record(fakes.record(recipe, keep_weights=True))
+    labels, _ = runs.load_labels(runs.labels_file("toy"))
+    assert torch.equal(labels["test"], toy_images.test.labels)
+    plain, mean = evaluate.predict_plain_and_mean(kept.network(), toy_images.test.pixels, 2)
+    assert torch.equal(kept.predictions().classes[:, 0], plain.argmax(1))
+    assert torch.equal(kept.predictions("test_views").classes[:, 0], mean.argmax(1))
+    assert kept.predictions("val").accuracy(labels["val"]) == kept.result["val_accuracy"]
+    assert kept.predictions("val").top2(labels["val"]) == kept.result["val_top2"]
+    assert kept.predictions("test_views").accuracy(labels["test"]) == kept.result["test_accuracy_views"]
+    with pytest.raises(CourseError, match="no predictions of 'train': choose one of "):
+        kept.predictions("train")
+
+
+def test_predictions_of_other_images_are_refused(recorded_folder, tiny):
+    path = fakes.record(tiny.replace(epochs=1))
+    found = runs.load_record(path).all_predictions()
+    predictions.save_predictions(runs.predictions_file("tiny", 0), found, {"images": "others"})
+    with pytest.raises(CourseError, match="are of other images"):
+        runs.load_record(path).predictions()
+
+
+def old(path):
+    """Take a record's predictions away, and let it speak of fewer test images."""
+    path.with_suffix(".predictions.gz").unlink()
+    path.write_text(path.read_text().replace('"n_test": 100', '"n_test": 7'))
+
+
+def test_a_record_without_predictions_is_evaluated_anew_from_its_weights(recorded_folder, tiny, monkeypatch):
+    path = fakes.record(tiny.replace(epochs=1), keep_weights=True)
+    before, history = path.read_text(), runs.load_record(path).history
+    old(path)
+    monkeypatch.setattr(runs.queue, "train", lambda *_, **__: pytest.fail("it trained"))
+    assert runs.train_and_record(tiny.replace(epochs=1), 0, progress=False) is runs.Claim.DONE
+    assert runs.train_and_record(tiny.replace(epochs=1), 0, renew=True, progress=False) is runs.Claim.MINE
+    assert path.read_text() == before and runs.load_record(path).history == history
+    assert len(runs.load_record(path).predictions()) == 100
+    assert runs.train_and_record(tiny.replace(epochs=1), 0, renew=True, progress=False) is runs.Claim.DONE
+
+
+def test_without_weights_it_is_trained_again(recorded_folder, tiny):
+    path = fakes.record(tiny.replace(epochs=1))
+    result = runs.load_record(path).result
+    old(path)
+    assert runs.train_and_record(tiny.replace(epochs=1), 0, renew=True, progress=False) is runs.Claim.MINE
+    assert runs.load_record(path).data["n_test"] == 100 and runs.load_record(path).result == result
