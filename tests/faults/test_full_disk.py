@@ -99,15 +99,17 @@ def history(content):
     return json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["history"])
 
 
-@pytest.mark.parametrize("failing", ["weights", "record"])
+@pytest.mark.parametrize("failing", ["weights", "predictions", "record"])
 def test_a_record(failing, disk, small, monkeypatch):
     other = small.replace(name="other", epochs=1)
     runs.train_and_record(other, 0, folder=disk.place, keep_weights=True, progress=False)
     kept, as_run = disk.files(), runs.queue.as_run
-    room = -(-len(kept["other-seed0.safetensors"]) // 4096) * 4096  # the blocks of the weights
+    endings = {"weights": [], "predictions": [".safetensors"], "record": [".safetensors", ".predictions.gz"]}
+    # Room for the files that are written before the one that fails, in blocks of the disk.
+    room = sum(-(-len(kept[f"other-seed0{ending}"]) // 4096) * 4096 for ending in endings[failing])
 
     def full_after_training(*arguments):
-        disk.fill(0 if failing == "weights" else room)
+        disk.fill(room)
         return as_run(*arguments)
 
     path, weights = runs.record_file("tiny", 0, disk.place), runs.weights_file("tiny", 0, disk.place)
@@ -115,9 +117,10 @@ def test_a_record(failing, disk, small, monkeypatch):
     record = partial(fakes.record, small, 0, folder=disk.place, keep_weights=True)
     with monkeypatch.context() as patch:
         patch.setattr(runs.queue, "as_run", full_after_training)
-        assert refusal(record) == no_space(weights if failing == "weights" else path)
+        files = {"weights": weights, "predictions": predictions, "record": path}
+        assert refusal(record) == no_space(files[failing])
     found = disk.files()
-    assert set(found) - set(kept) == {"tiny-seed0.lock"} | ({weights.name} if failing == "record" else set())
+    assert set(found) - set(kept) == {"tiny-seed0.lock", *(f"tiny-seed0{end}" for end in endings[failing])}
     assert kept.items() <= found.items()
     disk.empty()
     with monkeypatch.context() as patch:

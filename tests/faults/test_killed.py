@@ -66,7 +66,8 @@ def die_at(moments, children, folder, cache, name, epochs):
         assert code == -signal.SIGKILL, f"{moment}: {said}"
         assert children.moments(process)[-1] == moment
         deaths += 1
-        for left in (folder.glob(".*.json.*.part"), folder.glob(".*.safetensors.*.part")):
+        for ending in ("json", "safetensors", "gz"):
+            left = folder.glob(f".*.{ending}.*.part")
             assert len(list(left)) <= 1
         assert len(list((cache / "checkpoints").glob(".*.part"))) <= 1
     children.run(*recording(name, folder), epochs=epochs)
@@ -88,6 +89,8 @@ checkpoint 3: renamed
 weights: 50 % written
 weights: synced
 weights: renamed
+predictions: 50 % written
+predictions: renamed
 record: 10 % written
 record: 90 % written
 record: synced
@@ -95,7 +98,7 @@ record: renamed
 checkpoint removed""".splitlines()
 
 
-FEW = [AIMED[i] for i in (3, 7, 9, 12, 14, 16, 18)]  # in and between writings, and in an epoch
+FEW = [AIMED[i] for i in (3, 7, 9, 12, 14, 15, 18, 20)]  # in and between writings, and in an epoch
 
 
 @pytest.mark.parametrize("aims", [FEW, pytest.param(AIMED, marks=pytest.mark.long)], ids=len)

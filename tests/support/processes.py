@@ -194,7 +194,7 @@ def _watch(moments, pause, lock):
     """Put the moments into the library."""
     batches, checkpoint, weights = loop.batches, checkpoints.save_file, queue.save_model
     prepared = loading.save_file
-    text, replace, unlink = Path.write_text, os.replace, Path.unlink
+    text, whole, replace, unlink = Path.write_text, Path.write_bytes, os.replace, Path.unlink
 
     def watched_batches(*arguments, **options):
         for step, batch in enumerate(batches(*arguments, **options), 1):
@@ -216,6 +216,12 @@ def _watch(moments, pause, lock):
             return text(path, content, **options)
         return moments.write("record", lambda place: text(place, content, **options), path)
 
+    def write_bytes(path, content):
+        if path.suffix != ".gz":
+            return whole(path, content)
+        name = path.name.split(".")[-2]  # predictions or labels
+        return moments.write(name, lambda place: whole(place, content), path)
+
     def watched_replace(source, target):
         moments.pass_by(f"{moments.writing}: synced")
         replace(source, target)
@@ -236,6 +242,7 @@ def _watch(moments, pause, lock):
 
     loop.batches, checkpoints.save_file, queue.save_model = watched_batches, save_checkpoint, save_weights
     loading.save_file, Path.write_text, Path.unlink = save_prepared, write_text, watched_unlink
+    Path.write_bytes = write_bytes
     files.os.replace, queue.FileLock = watched_replace, Lock
     if pause:
         fcntl.flock = partial(_after_a_pause, Path(pause), fcntl.flock)
