@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import fakes
 import pytest
@@ -223,3 +224,50 @@ def test_words_are_answered_without_the_packages_that_are_slow_to_import(words, 
     )
     assert done.returncode == code
     assert said in (done.stderr if code else done.stdout) and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "value"),
+    [
+        (["options.width=16"], "options", {"width": 16}),
+        (["options.width=16", "options.head=pool"], "options", {"width": 16, "head": "pool"}),
+        (["options.batch_norm=False"], "options", {"width": 8, "batch_norm": False}),
+        (['options={"width": 4}'], "options", {"width": 4}),
+        (["sides=[[0,24]]"], "sides", [[0, 24]]),
+        (["sides=[[0, 24], [0.5, 32]]"], "sides", [[0, 24], [0.5, 32]]),
+        (["holdout=false"], "holdout", False),
+        (["rate=1"], "rate", 1.0),
+        (["name=7"], "name", "7"),
+    ],
+)
+def test_set_reads_options_lists_and_truths(words, field, value, monkeypatch):
+    asked = []
+
+    def train(recipe, *_, **__):
+        asked.append(recipe)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", train)
+    main(["train", "small-quick", *(word for change in words for word in ("--set", change))])
+    assert getattr(asked[0], field) == value
+
+
+def test_evaluate_does_not_call_images_validation_that_may_have_been_trained_on(
+    recorded_folder, monkeypatch, capsys
+):
+    """The copy has other pixels, so its held-out tenth is another one."""
+    assert main(["record", "mlp-mnist-quick", "--keep-weights"]) == 0
+    load = data.load
+
+    def copied(name):
+        found = load(name)
+        pixels = found.train.pixels.clone()
+        pixels[0, 0, 0, 0] ^= 1
+        return replace(found, train=data.Images(pixels, found.train.labels), fingerprint="a copy's")
+
+    monkeypatch.setattr(data, "load", copied)
+    capsys.readouterr()
+    assert main(["evaluate", "mlp-mnist-quick"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("validation: left out, because the network was trained on other images")
+    assert lines[2].strip().startswith("test: ") and len(lines) == 3
