@@ -114,12 +114,14 @@ def _asks_elsewhere(script):
 
 
 def mend_roles(app, page, template, context, doctree):
-    """Give axe what it asks: docutils' list of references has items, a fold is named by its visible text."""
+    """Give axe what it asks: docutils' list of references has items, a fold is named by its visible text,
+    and the parameters in a signature are no list of definitions."""
     if "body" in context:
         context["body"] = (
             context["body"]
             .replace('role="doc-biblioentry"', 'role="listitem"')
             .replace('<summary aria-label="Toggle hidden content">', "<summary>")
+            .replace("<dl>\n<dd>", '<dl role="presentation">\n<dd>')
         )
 
 
