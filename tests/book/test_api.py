@@ -1,6 +1,7 @@
 """The page of the library: every public name is on it, and every docstring can be set in type."""
 
 import importlib
+import inspect
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -54,7 +55,8 @@ def expected(module):
             yield from expected(thing)
         else:
             for inner, value in vars(thing).items():
-                if not inner.startswith("_") and getattr(value, "__module__", None) == thing.__name__:
+                public = inspect.isfunction(value) or inspect.isclass(value)
+                if public and not inner.startswith("_") and value.__module__ == thing.__name__:
                     yield f"{thing.__name__}.{inner}"
 
 
