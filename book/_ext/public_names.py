@@ -9,10 +9,12 @@ from types import ModuleType
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from numpy.typing import ArrayLike
 from pydantic import BaseModel
 from sphinx.domains.python import PyXRefRole
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.inspect import stringify_signature
+from sphinx.util.typing import stringify_annotation
 
 PACKAGE = "cifar_lib"
 INDENT = "   "
@@ -96,6 +98,12 @@ def class_signature(app, what, name, obj, options, signature, result):
     return stringify_signature(inspect.Signature(parameters), unqualified_typehints=True), ""
 
 
+def short_signature(app, what, name, obj, options, signature, result):
+    """A signature in which numpy's `ArrayLike` has its name; it is a union of many types."""
+    written = stringify_annotation(ArrayLike, "smart")
+    return (signature or "").replace(written, "~numpy.typing.ArrayLike"), result
+
+
 def leave_out(app, what, name, obj, skip, options):
     """Leave out members that a reader does not use: settings, and attributes that only rename something."""
     alias = inspect.isclass(obj) or (getattr(obj, "__doc__", None) or "").startswith("Alias for field")
@@ -137,7 +145,8 @@ def setup(app):
     app.setup_extension("sphinx.ext.napoleon")
     app.add_directive("public-names", PublicNames)
     app.add_role("public-name", name_role)
-    app.connect("autodoc-process-signature", class_signature)
+    app.connect("autodoc-process-signature", class_signature)  # what it leaves alone goes to the next
+    app.connect("autodoc-process-signature", short_signature, priority=600)
     app.connect("autodoc-skip-member", leave_out)
     app.connect("autodoc-process-docstring", keep_sentence, priority=100)
     app.connect("missing-reference", find_name)
