@@ -137,7 +137,7 @@ def find_name(app, env, node, contnode):
                 return env.get_domain("py").resolve_xref(
                     env, node["refdoc"], app.builder, node["reftype"], target, node, contnode
                 )
-    return contnode if node["reftype"] == "obj" else None
+    return nodes.literal("", contnode.astext()) if node["reftype"] == "obj" else None
 
 
 def setup(app):
