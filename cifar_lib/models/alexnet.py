@@ -1,20 +1,22 @@
-"""AlexNet in CIFAR-10's size."""
+"""AlexNet at the size of CIFAR-10."""
 
-from torch import nn
+import math
+
+from torch import Tensor, nn
 
 
 class AlexNet(nn.Module):
     """Five convolutions and three linear layers (Krizhevsky et al. 2012, section 3).
 
-    The idea: ReLU and dropout make a large network trainable. Kept: the layers, their order, the
+    The idea: ReLU and dropout make a large network trainable. Kept: the layers, their order and the
     overlapping pooling. Left out: local response normalisation and the split over two GPUs. The
-    first filters are 5×5 (11×11 with stride 4 there), and dropout stands before the first two
+    first filters are 5×5 (the paper's are 11×11 with stride 4), and dropout precedes the first two
     linear layers, as in torchvision's version.
     """
 
-    def __init__(self, shape=(3, 32, 32), classes=10):
+    def __init__(self, shape: tuple[int, int, int] = (3, 32, 32), classes: int = 10):
         super().__init__()
-        side = -(-shape[1] // 8)
+        side = math.ceil(shape[1] / 8)  # each of the three poolings halves it and rounds up
         self.features = nn.Sequential(
             nn.Conv2d(shape[0], 24, 5, padding=2),
             nn.ReLU(),
@@ -41,5 +43,5 @@ class AlexNet(nn.Module):
             nn.Linear(256, classes),
         )
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.features(x))

@@ -1,19 +1,19 @@
-"""GoogLeNet in CIFAR-10's size, with plain or with factorised convolutions."""
+"""GoogLeNet at the size of CIFAR-10, with plain or with factorised convolutions."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Inception(nn.Module):
     """One inception module: four paths side by side, concatenated (Szegedy et al. 2015, figure 2b).
 
     Args:
-        inputs: channels that come in.
-        one, three, five, pooled: channels that each path gives. The 3×3 and the 5×5 path first
-            reduce the channels to half of what they give.
+        inputs: channels of the input.
+        one, three, five, pooled: output channels of each path. The 3×3 and the 5×5 path first reduce the
+            input to half as many channels as they give.
     """
 
-    def __init__(self, inputs, one, three, five, pooled):
+    def __init__(self, inputs: int, one: int, three: int, five: int, pooled: int):
         super().__init__()
         self.one = nn.Sequential(nn.Conv2d(inputs, one, 1), nn.ReLU())
         self.three = nn.Sequential(
@@ -30,26 +30,30 @@ class Inception(nn.Module):
         )
         self.pooled = nn.Sequential(nn.MaxPool2d(3, 1, 1), nn.Conv2d(inputs, pooled, 1), nn.ReLU())
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self.one(x), self.three(x), self.five(x), self.pooled(x)], dim=1)
 
 
 class FactorisedInception(nn.Module):
-    """An inception module whose large filters are taken apart (Szegedy et al. 2016, figures 5 and 6).
+    """An inception module whose large filters are factorised (Szegedy et al. 2016, figures 5 and 6).
 
-    The 5×5 becomes two 3×3; with `side` above 3, each 3×3 becomes 1×side and side×1. Batch norm
-    follows every convolution, as in the networks of that paper. Arguments as in `Inception`.
+    Two 3×3 filters replace the 5×5. Batch norm follows every convolution, as in the networks of that
+    paper.
+
+    Args:
+        inputs, one, three, five, pooled: as in `Inception`.
+        side: 3, or a larger odd number, for which 1×side and side×1 replace each 3×3.
     """
 
-    def __init__(self, inputs, one, three, five, pooled, side=3):
+    def __init__(self, inputs: int, one: int, three: int, five: int, pooled: int, side: int = 3):
         super().__init__()
 
-        def convolution(before, after, height=1, width=1):
+        def convolution(before: int, after: int, height: int = 1, width: int = 1) -> nn.Module:
             kernel, padding = (height, width), (height // 2, width // 2)
             layer = nn.Conv2d(before, after, kernel, padding=padding, bias=False)
             return nn.Sequential(layer, nn.BatchNorm2d(after), nn.ReLU())
 
-        def square(before, after):
+        def square(before: int, after: int) -> nn.Module:
             if side == 3:
                 return convolution(before, after, 3, 3)
             return nn.Sequential(convolution(before, after, 1, side), convolution(after, after, side, 1))
@@ -59,7 +63,7 @@ class FactorisedInception(nn.Module):
         self.five = nn.Sequential(convolution(inputs, five // 2), square(five // 2, five), square(five, five))
         self.pooled = nn.Sequential(nn.MaxPool2d(3, 1, 1), convolution(inputs, pooled))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self.one(x), self.three(x), self.five(x), self.pooled(x)], dim=1)
 
 
@@ -68,12 +72,16 @@ class GoogLeNet(nn.Module):
 
     The idea: look at several sizes at once, and let 1×1 convolutions keep that cheap. Left out:
     six of the nine modules, the two auxiliary classifiers, local response normalisation, dropout.
-    `factorised` gives the modules of the network's second and third version instead.
+
+    Args:
+        factorised: use the modules of the network's second and third version instead.
     """
 
-    def __init__(self, shape=(3, 32, 32), factorised=False, classes=10):
+    def __init__(
+        self, shape: tuple[int, int, int] = (3, 32, 32), factorised: bool = False, classes: int = 10
+    ):
         super().__init__()
-        kind = FactorisedInception if factorised else Inception
+        kind: type[nn.Module] = FactorisedInception if factorised else Inception
         last = {"side": 5} if factorised else {}
         self.stem = nn.Sequential(nn.Conv2d(shape[0], 24, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
         self.module1 = kind(24, 16, 24, 8, 8)
@@ -84,7 +92,7 @@ class GoogLeNet(nn.Module):
         self.flatten = nn.Flatten()
         self.linear = nn.Linear(128, classes)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         x = self.module2(self.module1(self.stem(x)))
         x = self.module3(self.pool(x))
         return self.linear(self.flatten(self.average(x)))

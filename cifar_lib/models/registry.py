@@ -1,7 +1,12 @@
-"""Every network of the book, by name. Inputs are float32 [N, C, H, W], outputs logits [N, classes]."""
+"""Every network of the book by name.
+
+A network is a function of `shape`, `classes` and options of its own, usually a class, which returns a module
+from images, float32 [N, C, H, W], to logits [N, classes]. To train one of your own, add it to `MODELS`.
+"""
 
 import copy
 import inspect
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -16,7 +21,8 @@ from .paper import MLP, DeepCNN, SkipCNN
 from .resnet import ResNet
 from .vgg import VGG
 
-MODELS = {
+FROM_DATA = ("shape", "classes")  # arguments that the images decide, not the recipe
+MODELS: dict[str, Callable[..., nn.Module]] = {
     "mlp": MLP,
     "skip-cnn": SkipCNN,
     "deep-cnn": DeepCNN,
@@ -35,17 +41,20 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int = 10) -> nn.
 
     Args:
         shape: channels, height, width of an image.
-        classes: how many logits the network gives.
+        classes: how many logits the network gives; CIFAR-10 and MNIST have ten classes.
 
     Raises:
-        CourseError: no such network, or an option that it does not take; what the network itself raised
-            is its cause.
+        CourseError: there is no such network, or it does not take the recipe's options. Where the network
+            itself raised an error, that error is the cause.
     """
     if recipe.model not in MODELS:
         raise CourseError(f"There is no network {recipe.model!r}: choose one of {', '.join(MODELS)}.")
     network = MODELS[recipe.model]
-    for name in {"shape", "classes"} & set(recipe.options):
-        raise CourseError(f"{name} is no option of {recipe.model!r}: it comes from the data.")
+    for name in FROM_DATA:
+        if name in recipe.options:
+            raise CourseError(f"{name} is no option of {recipe.model!r}: it comes from the data.")
+        if not _takes(network, name):
+            raise CourseError(f"{recipe.model!r} has no argument {name}, which every network needs.")
     try:
         inspect.signature(network).bind(shape=shape, classes=classes, **recipe.options)
     except TypeError as error:
@@ -54,40 +63,48 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int = 10) -> nn.
         return network(shape=shape, classes=classes, **recipe.options)
     except CourseError:
         raise
-    except Exception as error:  # a network of the reader's own may raise anything: its traceback stays
+    except Exception as error:  # a network of the reader's own may raise anything
         raise CourseError(
             f"{recipe.model!r} cannot be built with the options {recipe.options} for images of "
             f"{'×'.join(map(str, shape))}: {_first_line(error)}"
         ) from error
 
 
-def _options_of(network):
-    names = [name for name in inspect.signature(network).parameters if name not in ("shape", "classes")]
+def _takes(network: Callable[..., nn.Module], name: str) -> bool:
+    parameters = inspect.signature(network).parameters
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def _options_of(network: Callable[..., nn.Module]) -> str:
+    names = [name for name in inspect.signature(network).parameters if name not in FROM_DATA]
     return ", ".join(names) if names else "no options"
 
 
-def _first_line(error):
-    """PyTorch's messages may go on with lines for its own developers."""
+def _first_line(error: Exception) -> str:
+    """What happened, without the lines that PyTorch adds for its own developers."""
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
-def check_shapes(model: nn.Module, recipe: Recipe, shape: tuple[int, int, int], classes: int = 10) -> None:
+def check_shapes(model: nn.Module, recipe: Recipe, shape: tuple[int, int, int], classes: int) -> None:
     """Send two images of each of the recipe's sizes through a copy of the network, as training would.
 
+    Args:
+        shape: channels, height, width of the data's images; `recipe.sides` replaces height and width.
+        classes: how many logits the network has to give.
+
     Raises:
-        CourseError: it cannot take images of that size, or gives another number of logits; what the
-            network itself raised is its cause.
+        CourseError: the network cannot take images of one of the sizes, or gives another number of logits.
+            Where the network itself raised an error, that error is the cause.
     """
-    copied = copy.deepcopy(model).train()
+    copied = copy.deepcopy(model).train()  # a copy, because batch norm changes its averages in training
     images = min(recipe.batch_size, 2)
-    for side in {side for _, side in recipe.sides} or {shape[-1]}:
-        size = (side, side) if recipe.sides else shape[1:]
+    for height, width in {(side, side) for _, side in recipe.sides} or {shape[1:]}:
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                found = copied(torch.zeros(images, shape[0], *size)).shape
+                found = copied(torch.zeros(images, shape[0], height, width)).shape
         except Exception as error:
             raise CourseError(
-                f"{recipe.model!r} cannot be trained with images of {size[0]}×{size[1]} pixels in batches "
+                f"{recipe.model!r} cannot be trained with images of {height}×{width} pixels in batches "
                 f"of {recipe.batch_size} ({_first_line(error)}): change sides, options or batch_size."
             ) from error
         if found != (images, classes):

@@ -1,32 +1,46 @@
 """Batch norm over a batch that several processes share."""
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from ..system import distributed
 
 
-def replicate(model):
-    """The model, on the CPU, with the first process's weights and batch norms that see the whole batch."""
+def replicate(model: nn.Module) -> nn.Module:
+    """Give every process the first one's weights, and batch norms that see the whole batch.
+
+    Args:
+        model: on the CPU, of the same kind in each process.
+
+    Returns:
+        The same model, changed in place; with one process it is left as it was.
+    """
     if distributed.world_size() == 1:
         return model
-    # The seed gives all the same weights; those computed from images may differ by processor.
+    # The seed gives all processes the same weights, but those computed from images may differ by processor.
     model.load_state_dict(distributed.on_first(model.state_dict))
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):
-            layer.__class__ = SyncBatchNorm  # weights, averages and settings stay
+            layer.__class__ = SyncBatchNorm  # keeps its weights, averages and settings
     return model
 
 
 class SyncBatchNorm(nn.BatchNorm2d):
     """Batch norm over the whole batch, of which this process has a part.
 
-    What `torch.nn.SyncBatchNorm` does on GPUs, for GPUs and CPUs.
+    `torch.nn.SyncBatchNorm` does the same on GPUs alone; this one also works on CPUs.
     """
 
-    def forward(self, x):
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
+    def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
         with torch.no_grad():
@@ -37,8 +51,8 @@ class SyncBatchNorm(nn.BatchNorm2d):
         return _Normalized.apply(x, self.weight, self.bias, mean, variance, pixels, self.eps)
 
 
-def _statistics(x):
-    """Mean, biased variance [C] and number of pixels of a channel, of all processes' x, in float32."""
+def _statistics(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean [C], biased variance [C] and number of pixels per channel of all processes' x, in float32."""
     variance, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
     mine = torch.cat([mean, variance, mean.new_full((1,), x.numel() / x.shape[1])])
     rows = [torch.empty_like(mine) for _ in range(distributed.world_size())]
@@ -53,16 +67,25 @@ def _statistics(x):
 class _Normalized(torch.autograd.Function):
     """(x - mean) / deviation * weight + bias, where mean and deviation depend on all processes' x.
 
-    Source: Ioffe and Szegedy (2015), section 3, for the derivatives.
+    The derivatives are those of Ioffe and Szegedy (2015), section 3.
     """
 
     @staticmethod
-    def forward(context, x, weight, bias, mean, variance, pixels, eps):
+    def forward(
+        context: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        pixels: Tensor,
+        eps: float,
+    ) -> Tensor:
         context.save_for_backward(x, weight, mean, (variance + eps).rsqrt(), pixels)
         return F.batch_norm(x, mean, variance, weight, bias, eps=eps)
 
     @staticmethod
-    def backward(context, gradient):
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, scale, pixels = context.saved_tensors
         mean, scale, weight = (values.view(-1, 1, 1) for values in (mean, scale, weight))
         gradient, normal = gradient.float(), (x.float() - mean) * scale
@@ -71,5 +94,5 @@ class _Normalized(torch.autograd.Function):
         distributed.all_reduce([sums])
         by_shift, by_scale = (sums / pixels).view(2, -1, 1, 1)
         of_x = weight * scale * (gradient - by_shift - normal * by_scale)
-        # The gradients of weight and bias are this process's: they are added up with all others.
+        # Those of weight and bias are this process's alone, because the training loop adds up everyone's.
         return of_x.to(x.dtype), of_weight, of_bias, None, None, None, None

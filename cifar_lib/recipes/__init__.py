@@ -1,4 +1,4 @@
-"""Recipes: what to train, on what, and how. `RECIPES` has every one of the book, `get` finds one by name."""
+"""Recipes: what to train, on what, and how. `RECIPES` holds all of the book's, `get` finds one by name."""
 
 from .catalogue import RECIPES, get
 from .recipe import LOSSES, OPTIMIZERS, SCHEDULES, Recipe

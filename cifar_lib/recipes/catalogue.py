@@ -1,5 +1,8 @@
 """Every recipe of the book, by name."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from .. import CourseError
 from .recipe import Recipe, nearest
 
@@ -9,12 +12,13 @@ _MLP = Recipe("mlp", model="mlp", options={"hidden": [128]}, epochs=8, batch_siz
 _SMALL = _STUDY.replace(name="small", options={"width": 8}, epochs=4)
 
 
-def _small(name, **options):
+def _small(name: str, **options: Any) -> Recipe:
     """The small recipe with other options of the network."""
     return _SMALL.replace(name=f"small-{name}", options=_SMALL.options | options)
 
 
-def _depth(depth, skip, norm):
+def _depth(depth: int, skip: bool, norm: bool) -> Recipe:
+    """Chapter 6's network of equal convolutions, at a depth, with or without skips and batch norm."""
     kind = "-".join(["skip"] * skip + ["norm"] * norm) or "plain"
     options = {"depth": depth, "skip": skip, "batch_norm": norm, "stride": 4}
     return _SMALL.replace(
@@ -22,17 +26,18 @@ def _depth(depth, skip, norm):
     )
 
 
-def _grid(name, **changes):
+def _grid(name: str, **changes: Any) -> Recipe:
     """The paper's recipe on a narrow network for four epochs, the last at a tenth of the rate."""
     return _PAPER.replace(name=f"grid-{name}", options={"width": 8}, epochs=4, decay_every=3, **changes)
 
 
-def _family(name, model, **options):
+def _family(name: str, model: str, **options: Any) -> Recipe:
+    """Chapter 7's recipe, the same for every network of the family tree."""
     return _SMALL.replace(name=f"family-{name}", model=model, options=options, rate=0.002)
 
 
-def _ladder(*rungs):
-    """Chapter 8's rungs: each recipe is the one before with some fields changed."""
+def _ladder(*rungs: tuple[str, dict[str, Any]]) -> Iterator[Recipe]:
+    """Chapter 8's rungs: each recipe is the one before it with some fields changed."""
     recipe = _PAPER.replace(options={"width": 14}, epochs=4, decay_every=1)
     for name, changes in rungs:
         recipe = recipe.replace(name=f"ladder-{name}", **changes)
@@ -109,7 +114,7 @@ RECIPES = {
         _SMALL.replace(name="small-grey-28x28", data="cifar10/grey-28x28"),
         _SMALL.replace(name="small-mnist", data="mnist"),
         _SMALL.replace(name="small-mnist-moved-noise", data="mnist/moved-noise"),
-        # Without the concatenation the network has fewer weights: width 9 makes up for it.
+        # Without the concatenation the network has fewer weights, which width 9 makes up for.
         _small("add", merge="add", width=9),
         _small("no-skip", merge="none", width=9),
         _small("tanh", activation="tanh"),
@@ -158,7 +163,7 @@ RECIPES = {
             ("schedule", {"schedule": "one-cycle"}),
             ("network", {"model": "fast-cnn", "options": _WIDTHS | {"whiten": False, "dirac": False}}),
             ("whitening", {"options": _WIDTHS | {"whiten": True, "dirac": False}}),
-            ("dirac", {"options": _WIDTHS}),  # whitening and Dirac filters are the network's defaults
+            ("dirac", {"options": _WIDTHS}),  # because whitening and Dirac filters are the network's defaults
             ("muon", {"optimizer": "muon", "rate": 0.2, "batch_size": 500}),
             ("smoothing", {"label_smoothing": 0.2}),
             ("augmentation", {"flip": True, "shift": 2}),
@@ -169,11 +174,11 @@ RECIPES = {
 }
 
 
-def get(name):
+def get(name: str) -> Recipe:
     """The recipe of that name; "NAME-quick" gives the quick form of NAME.
 
     Raises:
-        CourseError: there is none; the nearest name is suggested.
+        CourseError: there is none; the sentence suggests the most similar name.
     """
     if name in RECIPES:
         return RECIPES[name]

@@ -1,8 +1,9 @@
-"""A recipe: every hyper-parameter of a training. It is data: printable, comparable, frozen."""
+"""A recipe: every hyper-parameter of a training run, as data that can be printed and compared."""
 
 import difflib
 import math
 import reprlib
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -15,17 +16,21 @@ Loss = Literal["cross-entropy", "squared-error"]
 Border = Literal["black", "mirror"]
 OPTIMIZERS, SCHEDULES, LOSSES = get_args(Optimizer), get_args(Schedule), get_args(Loss)
 QUICK_EPOCHS = 2
-QUICK_BATCH = 1_000  # the generated images are 2,000
-QUICK_OPTIONS = {"skip-cnn": {"width": 8}, "fast-cnn": {"widths": [16, 32, 32]}}
-WARM_UP_SHARE = 0.25
+QUICK_BATCH = 1_000  # there are only 2,000 generated images
+QUICK_OPTIONS: dict[str, dict[str, Any]] = {"skip-cnn": {"width": 8}, "fast-cnn": {"widths": [16, 32, 32]}}
+WARM_UP_SHARE = 0.25  # of a one-cycle schedule, in which the rate climbs
 DECAY_FACTOR = 0.1  # the paper's, section 3
-LARGEST, MOST = 1e30, 10**9  # of numbers, which float32 must hold; of counts
-# What older records call a field of today.
-FORMER_NAMES = {"crop": "shift", "cut": "crop"}
+LARGEST, MOST = 1e30, 10**9  # limits of numbers, which float32 must hold, and of counts
+FORMER_NAMES = {"crop": "shift", "cut": "crop"}  # of fields, in records of schema 1
 
 
 def _sides(sides: list) -> list:
-    """Pairs of a share, rising from 0 and below 1, and a whole number of pixels; else a ValueError."""
+    """The sides as lists.
+
+    Raises:
+        ValueError: they are not pairs of a share, which rises from 0 and stays below 1, and a whole number of
+            pixels.
+    """
     if not all(isinstance(step, list | tuple) and len(step) == 2 for step in sides):
         raise ValueError("not pairs")
     starts, sizes = [start for start, _ in sides], [side for _, side in sides]
@@ -47,29 +52,35 @@ Truth = Annotated[bool, Field(description="True or False")]
 
 
 class Recipe(BaseModel):
-    """What to train, on what, and how.
+    """What to train, on what, and how. A recipe cannot be changed; `replace` makes another.
 
-    The fields are checked by pydantic, a library that Colab has: the same value gives the same sentence
-    from Python, from the command line and from a file.
+    pydantic checks the fields, so that a wrong value gives the same sentence from Python, from the command
+    line and from a file.
 
     Args:
+        name: part of the names of files; letters, digits and . + - _ only.
         data: a name for `data.load`.
-        model, options: a name of `models.MODELS` and the arguments of its class.
+        model: a name of `models.MODELS`.
+        options: arguments of that network, without `shape` and `classes`, which come from the data.
+        epochs: passes over the training images.
+        batch_size: images per training step.
+        optimizer: "adam", "adamw", "sgd" or "muon", see `training.make_optimizer`.
         rate: learning rate at the start, or at the peak ("one-cycle").
         weight_decay: coupled with the gradient in "adam" and "sgd", decoupled in "adamw" and "muon".
-        schedule: see `rate_at`; "step" divides the rate by ten every `decay_every` epochs.
+        schedule: how the rate changes, see `rate_at`.
+        decay_every: epochs between two drops of the rate ("step" only).
         flip, shift, border: augmentation, see `data.Augmentation`.
         loss: what training minimises, see `training.training_loss`.
-        label_smoothing: this share of each label is spread over all classes (cross entropy only).
-        sides: image sizes by progress, as [[0, 24], [0.7, 32]]: side 24 first, 32 after 70 % of the
-            epochs; empty for the images' own size.
-        crop: images of another side are cropped at a random place, not shrunk.
+        label_smoothing: the share of each label that is spread over all classes (cross entropy only).
+        sides: image sizes by progress; [[0, 24], [0.7, 32]] means side 24 first, and 32 after 70 % of the
+            epochs. Empty for the images' own size.
+        crop: images of another side are cropped at a random place instead of shrunk.
         views: how many views of each image the final evaluation averages: 1, 2 or 6, see
             `evaluate.predict`.
-        holdout: train on 90 % of the training images and validate on the rest; without it train on all.
+        holdout: train on 90 % of the training images and validate on the rest; False trains on all.
 
     Raises:
-        CourseError: a field that does not exist, or a value that it cannot have.
+        CourseError: there is no such field, or it cannot have that value.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
@@ -106,10 +117,18 @@ class Recipe(BaseModel):
 
     @classmethod
     def from_record(cls, fields: dict[str, Any], schema: int) -> Self:
-        """The recipe of a record: later fields take their defaults, renamed ones their new names."""
+        """The recipe that a record holds. Fields that were added later take their defaults.
+
+        Args:
+            fields: the fields by the names that they had when the record was written.
+            schema: the version of the record, 1 or 2; the first has other names for some fields.
+
+        Raises:
+            CourseError: as for a new recipe.
+        """
         if schema == 1:
             fields = {FORMER_NAMES.get(name, name): value for name, value in fields.items()}
-            if fields.get("decay_factor") == DECAY_FACTOR:
+            if fields.get("decay_factor") == DECAY_FACTOR:  # a field once, although it never varied
                 del fields["decay_factor"]
         return cls(**fields)
 
@@ -117,13 +136,13 @@ class Recipe(BaseModel):
         """The same recipe with some fields changed.
 
         Raises:
-            CourseError: no such field, or a value that it cannot have.
+            CourseError: there is no such field, or it cannot have that value.
         """
         return type(self)(**(self.as_dict() | changes))
 
     def quick(self) -> Self:
-        """The same idea on generated data and a tiny budget: for tests and first tries."""
-        from ..data.specs import SPECS  # here, because the room of the data imports torch
+        """The same idea on generated data with a tiny budget, for tests and first tries."""
+        from ..data.specs import SPECS  # here, because the package imports torch, which takes a second
 
         base, _, variant = self.data.partition("/")
         epochs = max(1, min(self.epochs // 2, QUICK_EPOCHS))
@@ -133,15 +152,19 @@ class Recipe(BaseModel):
             options=self.options | QUICK_OPTIONS.get(self.model, {}),
             epochs=epochs,
             batch_size=min(self.batch_size, QUICK_BATCH),
-            decay_every=max(1, epochs - 1),  # one drop, so that it still shows
+            decay_every=max(1, epochs - 1),  # one drop, so that the schedule still shows
         )
 
     def rate_at(self, epoch: float) -> float:
-        """The learning rate at a moment counted in epochs from 0, fractions included.
+        """The learning rate at a moment of training.
 
-        "step" is the paper's; "cosine" is Loshchilov and Hutter (2017), equation 5, without
-        restarts; "one-cycle" climbs in a straight line for a quarter of the time, then falls to 0;
-        "linear" falls to 0 in a straight line.
+        "constant" keeps `rate`; "step", the paper's, divides it by ten every `decay_every` epochs;
+        "cosine" is equation 5 of Loshchilov and Hutter (2017) without restarts; "one-cycle" climbs from 0
+        in a straight line for a quarter of the time, then falls to 0 in another; "linear" falls to 0 in a
+        straight line.
+
+        Args:
+            epoch: the moment in epochs since the start, fractions included.
         """
         done = epoch / self.epochs
         if self.schedule == "step":
@@ -155,7 +178,7 @@ class Recipe(BaseModel):
         return self.rate
 
     def side_at(self, epoch: int) -> int | None:
-        """The side of the images at the epoch of that number, counted from 0; None for their own."""
+        """The side in pixels of the images in an epoch, counted from 0; None for their own size."""
         sides = [side for start, side in self.sides if start * self.epochs <= epoch]
         return sides[-1] if sides else None
 
@@ -173,7 +196,7 @@ def _sentence(error: ValidationError) -> str:
     return f"{name} is {Recipe.model_fields[name].description}, not {reprlib.repr(first['input'])}."
 
 
-def nearest(name: str, known) -> str:
-    """The known name that is most like `name`, as a question to put behind an error; else ''."""
-    near = difflib.get_close_matches(name, known, n=1)
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error's sentence that asks for the most similar known name; '' where none is similar."""
+    near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]!r}" if near else ""

@@ -27,7 +27,7 @@ MANY = [
 
 @pytest.fixture(autouse=True)
 def nothing_measured(monkeypatch):
-    monkeypatch.setattr(kernels.convolutions, "_times", {})
+    monkeypatch.setattr(kernels.autotune, "_times", {})
 
 
 def passes(layer, x, gradient):
@@ -140,43 +140,43 @@ def test_the_quickest_way_is_taken_and_kept_for_the_next_process(monkeypatch, ca
         measured.append(way)
         return times[next(name for name, function in kernels.WAYS.items() if function is way)]
 
-    monkeypatch.setattr(kernels.convolutions, "_milliseconds", clock)
+    monkeypatch.setattr(kernels.autotune, "_milliseconds", clock)
     x, weight = torch.randn(40, 4, 3, 3), torch.randn(4, 4, 3, 3)
-    assert kernels.convolutions._quickest(x, weight) == "mosaic"
-    assert kernels.convolutions._quickest(x, weight) == "mosaic" and len(measured) == 4  # measured once
-    kernels.convolutions._times.clear()  # as a new process finds it
-    assert kernels.convolutions._quickest(x, weight) == "mosaic" and len(measured) == 4
+    assert kernels.autotune._quickest(x, weight) == "mosaic"
+    assert kernels.autotune._quickest(x, weight) == "mosaic" and len(measured) == 4  # measured once
+    kernels.autotune._times.clear()  # as a new process finds it
+    assert kernels.autotune._quickest(x, weight) == "mosaic" and len(measured) == 4
     (kept,) = cache.glob("kernels-*.json")
     assert list(json.loads(kept.read_text()).values()) == [times]
     kept.write_text("{half a fi")
-    kernels.convolutions._times.clear()
+    kernels.autotune._times.clear()
     times["mosaic"] = 4.9  # not clearly quicker than the usual
     times["mosaic gradient"] = 4.9
-    assert kernels.convolutions._quickest(x, weight) == "usual" and len(measured) == 8
+    assert kernels.autotune._quickest(x, weight) == "usual" and len(measured) == 8
 
 
 def test_large_images_have_one_way_and_are_not_measured(monkeypatch):
-    monkeypatch.setattr(kernels.convolutions, "_milliseconds", None)
-    assert kernels.convolutions._quickest(torch.empty(2, 3, 31, 31), torch.empty(4, 3, 3, 3)) == "usual"
+    monkeypatch.setattr(kernels.autotune, "_milliseconds", None)
+    assert kernels.autotune._quickest(torch.empty(2, 3, 31, 31), torch.empty(4, 3, 3, 3)) == "usual"
 
 
 def test_winograd_is_for_small_images_in_float32_alone():
     x = torch.empty(2, 3, 9, 9)
-    assert kernels.convolutions._possible(torch.empty(2, 3, 17, 17)) == ["usual"]
-    assert kernels.convolutions._possible(x) == ["usual", "winograd"]
+    assert kernels.autotune._possible(torch.empty(2, 3, 17, 17)) == ["usual"]
+    assert kernels.autotune._possible(x) == ["usual", "winograd"]
     with torch.autocast("cpu", torch.bfloat16):
-        assert kernels.convolutions._possible(x) == ["usual"]
+        assert kernels.autotune._possible(x) == ["usual"]
 
 
 def test_the_switch_fixes_the_way_within_its_context_and_measures_nothing(monkeypatch):
-    monkeypatch.setattr(kernels.convolutions, "_milliseconds", None)
+    monkeypatch.setattr(kernels.autotune, "_milliseconds", None)
     taken = []
     monkeypatch.setitem(kernels.WAYS, "mosaic", lambda x, weight: taken.append(x))
     convolution = fast.Convolution(2, 2)
     with kernels.only("mosaic"):
         convolution(torch.randn(1, 2, 4, 4))
         convolution.eval()(torch.randn(1, 2, 4, 4))  # evaluation is PyTorch's own
-    assert len(taken) == 1 and kernels.convolutions._fixed is None
+    assert len(taken) == 1 and kernels.autotune._fixed is None
 
 
 def test_measuring_leaves_the_network_and_the_random_numbers_as_they_were():
@@ -184,5 +184,5 @@ def test_measuring_leaves_the_network_and_the_random_numbers_as_they_were():
     before = convolution.weight.detach().clone()
     state = torch.get_rng_state()
     convolution(torch.randn(40, 4, 3, 3, generator=torch.Generator().manual_seed(0))).sum().backward()
-    assert kernels.convolutions._times and torch.equal(torch.get_rng_state(), state)
+    assert kernels.autotune._times and torch.equal(torch.get_rng_state(), state)
     assert torch.equal(convolution.weight, before) and convolution.weight.grad is not None

@@ -1,17 +1,19 @@
 """Batch norm, ReLU and striding whose backward pass keeps to channels-last order."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-VECTOR = 16  # batch norm's backward pass is slow where the channels are no multiple of this (measured)
+VECTOR = 16  # batch norm's backward pass is slow where channels are not a multiple of this (measured)
 
 
-def quicken(model):
+def quicken(model: nn.Module) -> nn.Module:
     """Replace a network's batch norms and ReLUs by those of this module, in place, and return it.
 
-    Names, weights and results stay the same. On a GPU nothing is replaced, nor are batch norms without
-    weights or without running averages.
+    Names, weights and results stay the same. Nothing is replaced in a network on a GPU; batch norms without
+    weights, running averages or a fixed momentum are left alone.
     """
     if next(model.parameters()).device.type == "cpu":
         for layer in model.modules():
@@ -22,14 +24,16 @@ def quicken(model):
     return model
 
 
-def _is_complete(norm):
+def _is_complete(norm: nn.BatchNorm2d) -> bool:
     return all(part is not None for part in (norm.weight, norm.running_mean, norm.momentum))
 
 
 class BatchNorm(nn.BatchNorm2d):
     """`nn.BatchNorm2d` whose backward pass is quick for gradients [N, C, H, W] in any memory order."""
 
-    def forward(self, x):
+    num_batches_tracked: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
         if not (self.training and torch.is_grad_enabled()):
             return super().forward(x)
         self.num_batches_tracked.add_(1)
@@ -40,7 +44,16 @@ class BatchNorm(nn.BatchNorm2d):
 
 class _BatchNorm(torch.autograd.Function):
     @staticmethod
-    def forward(context, x, weight, bias, running_mean, running_var, momentum, eps):
+    def forward(
+        context: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        running_mean: Tensor,
+        running_var: Tensor,
+        momentum: float,
+        eps: float,
+    ) -> Tensor:
         y, mean, scale = torch.native_batch_norm(
             x, weight, bias, running_mean, running_var, True, momentum, eps
         )
@@ -49,7 +62,7 @@ class _BatchNorm(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(context, gradient):
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, scale = context.saved_tensors
         channels = len(weight)
         missing = -channels % VECTOR
@@ -66,47 +79,49 @@ class _BatchNorm(torch.autograd.Function):
 class ReLU(nn.ReLU):
     """`nn.ReLU` whose backward pass is quick for gradients in any memory order."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return _ReLU.apply(x) if torch.is_grad_enabled() else super().forward(x)
 
 
 class _ReLU(torch.autograd.Function):
     @staticmethod
-    def forward(context, x):
+    def forward(context: Any, x: Tensor) -> Tensor:
         y = x.relu()
         context.save_for_backward(y)
         return y
 
     @staticmethod
-    def backward(context, gradient):
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (y,) = context.saved_tensors
         return torch.ops.aten.threshold_backward(_in_order(gradient), y, 0)
 
 
-def _in_order(values):
+def _in_order(values: Tensor) -> Tensor:
     """The same values, images in channels-last order."""
     return values.contiguous(memory_format=torch.channels_last) if values.ndim == 4 else values
 
 
-def _more_channels(images, more):
+def _more_channels(images: Tensor, more: int) -> Tensor:
+    """Images [N, C, H, W] with `more` channels of zeros, in channels-last order."""
     return F.pad(images.permute(0, 2, 3, 1), (0, more)).permute(0, 3, 1, 2)
 
 
-def take_every(x, rows, columns):
+def take_every(x: Tensor, rows: int, columns: int) -> Tensor:
     """x[:, :, ::rows, ::columns] of images [N, C, H, W], whose gradient is in channels-last order too."""
     return _TakeEvery.apply(x, rows, columns)
 
 
 class _TakeEvery(torch.autograd.Function):
     @staticmethod
-    def forward(context, x, rows, columns):
+    def forward(context: Any, x: Tensor, rows: int, columns: int) -> Tensor:
         context.shape, context.steps = x.shape, (rows, columns)
         return x[:, :, ::rows, ::columns].contiguous(memory_format=torch.channels_last)
 
     @staticmethod
-    def backward(context, gradient):
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         rows, columns = context.steps
-        layout = {"dtype": gradient.dtype, "device": gradient.device, "memory_format": torch.channels_last}
-        of_x = torch.empty(context.shape, **layout).zero_()
+        of_x = torch.empty(
+            context.shape, dtype=gradient.dtype, device=gradient.device, memory_format=torch.channels_last
+        ).zero_()
         of_x[:, :, ::rows, ::columns] = gradient
         return of_x, None, None
