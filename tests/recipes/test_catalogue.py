@@ -1,0 +1,89 @@
+"""The book's recipes."""
+
+import pytest
+
+from cifar_lib import CourseError, recipes
+from cifar_lib.recipes import RECIPES, Recipe
+
+
+def changes(recipe, base):
+    """The fields of a recipe that differ from another's, but for the name."""
+    one, other = recipe.as_dict(), base.as_dict()
+    return {field: one[field] for field in one if one[field] != other[field] and field != "name"}
+
+
+def test_the_papers_recipe_is_the_papers():
+    paper = RECIPES["paper"]
+    assert changes(paper, Recipe("any")) == {"weight_decay": 0.003, "schedule": "step"}
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "fields"),
+    [
+        ("paper-constant-rate", "paper", {"schedule"}),
+        ("paper-no-decay", "paper", {"weight_decay"}),
+        ("paper-no-skip", "paper", {"options"}),
+        ("paper-no-skip-no-decay", "paper-no-skip", {"weight_decay"}),
+        ("paper-adamw", "paper", {"optimizer"}),
+        ("mlp-mnist", "mlp", {"data"}),
+        ("mlp-shuffled", "mlp", {"data"}),
+        ("study-shuffled", "study", {"data"}),
+        ("study-pool", "study", {"options"}),
+        ("study-constant", "study", {"schedule"}),
+        ("study-cosine", "study", {"schedule"}),
+        ("mlp-grey", "mlp", {"data"}),
+        ("mlp-mnist-moved", "mlp-mnist", {"data"}),
+        ("small", "study", {"options", "epochs"}),
+        ("small-mnist-moved-noise", "small-mnist", {"data"}),
+        ("small-add", "small", {"options"}),
+        ("small-no-skip", "small", {"options"}),
+        ("small-tanh", "small", {"options"}),
+        ("small-sigmoid", "small", {"options"}),
+        ("small-squared-error", "small", {"loss"}),
+        ("small-rate-0.02", "small", {"rate"}),
+        ("small-no-norm-rate-0.005", "small", {"options"}),
+        ("small-sgd-0.01", "small-adam-0.01", {"optimizer"}),
+        ("depth-50-skip-norm", "depth-50-norm", {"options"}),
+        ("depth-50-plain", "depth-6-plain", {"options"}),
+        ("grid-rate-0.01-decay-0.003", "paper", {"options", "epochs", "decay_every"}),
+        ("grid-batch-128", "grid-rate-0.01-decay-0.003", {"batch_size"}),
+        ("grid-adamw-decay-0.003", "grid-rate-0.01-decay-0.003", {"optimizer"}),
+        ("family-vgg", "family-resnet", {"model"}),
+        ("family-factorised", "family-googlenet", {"options"}),
+        ("fast94-all", "fast94", {"holdout"}),
+        ("ladder-no-decay", "ladder-paper", {"weight_decay"}),
+        ("ladder-schedule", "ladder-no-decay", {"schedule"}),
+        ("ladder-network", "ladder-schedule", {"model", "options"}),
+        ("ladder-whitening", "ladder-network", {"options"}),
+        ("ladder-dirac", "ladder-whitening", {"options"}),
+        ("ladder-muon", "ladder-dirac", {"optimizer", "rate", "batch_size"}),
+        ("ladder-smoothing", "ladder-muon", {"label_smoothing"}),
+        ("ladder-augmentation", "ladder-smoothing", {"flip", "shift"}),
+        ("ladder-growing", "ladder-augmentation", {"epochs", "sides", "views"}),
+        ("ladder-wider", "ladder-growing", {"options"}),
+    ],
+)
+def test_a_variation_changes_one_thing(name, base, fields):
+    assert set(changes(RECIPES[name], RECIPES[base])) == fields
+
+
+def test_recipes_are_found_by_the_name_they_bear():
+    for name, recipe in RECIPES.items():
+        assert name == recipe.name
+        assert recipes.get(name) is recipe
+        assert recipes.get(f"{name}-quick") == recipe.quick()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("papr", "'papr'.* 'paper'"),
+        ("study-shufled", "'study-shuffled'"),
+        ("mlp_mnist", "'mlp-mnist'"),
+        ("zzz", "'zzz': see"),
+        ("paper-quick-quick", "'paper-quick-quick'"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(name, words):
+    with pytest.raises(CourseError, match=words):
+        recipes.get(name)
