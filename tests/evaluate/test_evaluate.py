@@ -144,3 +144,15 @@ def test_outputs_on_a_gpu_agree_with_the_cpu(toy_images):
     there = evaluate.predict(model.cuda(), toy_images.test.pixels)
     assert there.device.type == "cpu"
     torch.testing.assert_close(there, here, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("views", [1, 2, 6])
+def test_views_are_weighted_and_see_the_image_from_all_sides(views):
+    image = torch.arange(48.0).view(1, 3, 4, 4)
+    seen = evaluate.weighted_views(image, views)
+    assert len(seen) == views
+    assert sum(weight for weight, _ in seen) == 1
+    assert torch.equal(seen[0][1], image)
+    if views == 6:
+        assert torch.equal(seen[2][1][..., 1:, 1:], image[..., :3, :3])  # moved down and right
+        assert torch.equal(seen[4][1][..., :3, :3], image[..., 1:, 1:])

@@ -392,3 +392,11 @@ def test_the_records_that_ship_are_whole():
         assert kept.recipe == recipes.RECIPES[kept.recipe.name]
         if runs.weights_file(kept.recipe.name, kept.seed).exists():
             kept.network()
+
+
+def test_more_views_are_recorded_beside_the_single_one(tiny, monkeypatch):
+    monkeypatch.setenv("CIFAR_PROFILE", "full")
+    monkeypatch.setattr(runs.queue, "checkpoint_file", lambda key: None)
+    run = runs.run(tiny.replace(name="views", epochs=1, views=6, holdout=False))
+    assert set(run.result) == {"test_accuracy", "test_top2", "test_accuracy_views", "test_loss"}
+    assert (run.data["n_train"], run.data["n_val"]) == (len(data.load("toy").train), 0)
