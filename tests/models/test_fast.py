@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from by_hand import conv
 
 from cifar_lib import models
-from cifar_lib.models import fast
+from cifar_lib.models import fast, kernels
 
 
 @pytest.fixture
@@ -46,7 +46,8 @@ def test_logits_by_hand(training):
     torch.manual_seed(0)
     network = fast.FastCNN(widths=(4, 6, 5), inner=(3, 6, 7), dirac=False).train(training)
     x = torch.randn(6, 3, 32, 32)
-    found = network(x)
+    with kernels.only("usual"):
+        found = network(x)
 
     def norm(x, layer):
         mean, variance = layer.running_mean, layer.running_var
@@ -61,7 +62,7 @@ def test_logits_by_hand(training):
         x = F.silu(norm(x, stage.norm1))
         x = F.silu(norm(F.conv2d(x, stage.conv2.weight, padding=1), stage.norm2))
     expected = x.flatten(2).max(2).values @ network.linear.weight.T / 5**0.5
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_running_averages_follow_the_last_few_batches():
