@@ -1,4 +1,4 @@
-"""Every network of the book, by name, and what it costs. `kernels` makes their steps quick on a CPU."""
+"""Every network of the book by name, how large it is, and `kernels`, which make training quick on a CPU."""
 
 from . import kernels
 from .alexnet import AlexNet

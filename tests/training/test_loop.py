@@ -234,7 +234,7 @@ def reference_epochs(recipe, images, seed, epochs):
     return model, sum(losses) / len(losses)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])  # for muon see test_fast
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])  # for muon see test_muon
 def test_training_is_the_plain_loop(optimizer, float32, tiny, toy_images):
     """Weights and loss within float32's rounding of the reference, after one step and after two epochs."""
     recipe = tiny.replace(optimizer=optimizer, rate=1e-3, options={"width": 4, "batch_norm": False})
