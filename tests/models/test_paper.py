@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+import torch.nn.functional as F
 from by_hand import conv, kinds, linear
 from torch import fx, nn
 
@@ -183,6 +184,14 @@ def test_a_pointwise_convolution_is_torchs(inputs, bias):
         (outputs * weights[:, None, None]).square().mean().backward()
     for one, other in zip(ours.parameters(), torchs.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad.float())
+
+
+def test_on_a_cpu_pytorch_gets_no_pointwise_convolution_with_strides(monkeypatch):
+    """Only some processors show what goes wrong with it."""
+    strides = []
+    monkeypatch.setattr(F, "conv2d", lambda x, weight, bias, stride=1: strides.append(stride))
+    models.Pointwise(4, 8, stride=2, bias=True)(torch.randn(2, 4, 6, 6))
+    assert strides == [1]
 
 
 @pytest.mark.long
