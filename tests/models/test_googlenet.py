@@ -102,6 +102,13 @@ def test_batch_norm_and_relu_follow_every_factorised_convolution(side, convoluti
     assert found == [*expected[:3], ["MaxPool2d", *expected[3]]]
 
 
+def test_a_row_precedes_a_column():
+    """As in the recorded weights."""
+    five = FactorisedInception(6, 3, 8, 4, 5, side=5).five
+    sizes = [layer.kernel_size for layer in five.modules() if isinstance(layer, nn.Conv2d)]
+    assert sizes == [(1, 1), (1, 5), (5, 1), (1, 5), (5, 1)]
+
+
 def reach(path, inputs=4):
     """How many rows and columns of the image have a part in the output's centre."""
     for layer in path.modules():

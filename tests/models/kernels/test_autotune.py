@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from cifar_lib.models import fast, kernels
+from cifar_lib.system import device
 
 SMALL = torch.empty(40, 4, 3, 3), torch.empty(4, 4, 3, 3)
 FAST_MOSAIC = {"usual": 5.0, "mosaic": 3.0, "mosaic gradient": 4.0, "winograd": 9.0}
@@ -86,6 +87,23 @@ def test_other_images_filters_numbers_and_threads_are_measured_for_themselves(cl
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
     clock.way(x, weight)
     assert clock.measured.count("usual") == 5
+
+
+def test_what_another_process_measured_meanwhile_is_kept(clock, cache):
+    clock.way(*SMALL)
+    (kept,) = cache.glob("kernels-*.json")
+    kept.write_text(json.dumps({"measured meanwhile": {"usual": 1.0}}))
+    clock.way(SMALL[0][:20], SMALL[1])
+    assert len(json.loads(kept.read_text())) == 3
+
+
+@pytest.mark.parametrize("changed", [(torch, "__version__", "9.9"), (device, "cpu_name", lambda: "another")])
+def test_another_processor_or_pytorch_measures_for_itself(changed, clock, monkeypatch):
+    clock.way(*SMALL)
+    kernels.autotune._times.clear()
+    monkeypatch.setattr(*changed)
+    clock.way(*SMALL)
+    assert clock.measured.count("usual") == 2
 
 
 def test_a_cache_that_cannot_be_written_costs_another_measurement_only(clock, cache, monkeypatch):

@@ -50,3 +50,13 @@ def test_in_bfloat16_the_error_is_that_of_bfloat16(side, way):
     for one, other in zip(found, usual, strict=True):
         assert one.dtype == torch.bfloat16 and one.shape == other.shape
         assert (one.float() - other).norm() < 4e-3 * other.norm()
+
+
+@pytest.mark.parametrize("way", MOSAICS)
+def test_under_autocast_outputs_are_rounded_but_gradients_have_the_weights_dtype(way):
+    x, weight = torch.randn(40, 8, 3, 3, requires_grad=True), torch.randn(4, 8, 3, 3, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = kernels.WAYS[way](x, weight)
+    outputs.sum().backward()
+    assert outputs.dtype == torch.bfloat16
+    assert x.grad.dtype == weight.grad.dtype == torch.float32

@@ -9,6 +9,7 @@ from torch import nn
 from cifar_lib import models, recipes
 from cifar_lib.models import kernels
 from cifar_lib.models.kernels import layers
+from cifar_lib.models.sync_batch_norm import SyncBatchNorm
 
 LAYOUTS = [torch.channels_last, torch.contiguous_format]
 
@@ -82,3 +83,18 @@ def test_taking_every_so_many_pixels_has_the_gradient_of_a_slice_in_channels_las
     (one,), (other,) = (torch.autograd.grad(y, x, gradient) for y in (found, usual))
     assert torch.equal(found, usual) and torch.equal(one, other)
     assert one.is_contiguous(memory_format=torch.channels_last)
+
+
+class OwnReLU(nn.ReLU):
+    """A reader's own."""
+
+
+@pytest.mark.parametrize("kind", [SyncBatchNorm, nn.BatchNorm1d])
+def test_other_kinds_of_layers_are_left_alone(kind):
+    network = kernels.quicken(nn.Sequential(kind(4), OwnReLU()))
+    assert [type(layer) for layer in network] == [kind, OwnReLU]
+
+
+def test_on_another_device_nothing_is_replaced():
+    network = kernels.quicken(nn.Sequential(nn.BatchNorm2d(4), nn.ReLU()).to("meta"))
+    assert [type(layer) for layer in network] == [nn.BatchNorm2d, nn.ReLU]
