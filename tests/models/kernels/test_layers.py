@@ -85,6 +85,17 @@ def test_taking_every_so_many_pixels_has_the_gradient_of_a_slice_in_channels_las
     assert one.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("kind", [nn.BatchNorm2d, nn.ReLU])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_gradient_is_in_channels_last_order_even_for_a_slice(kind, layout):
+    """This is what makes the backward pass of the layers before it quick."""
+    layer = kernels.quicken(nn.Sequential(nn.BatchNorm2d(8), kind(8)))[1]
+    x = torch.randn(5, 8, 4, 6).contiguous(memory_format=torch.channels_last).requires_grad_()
+    gradient = torch.randn(5, 24, 4, 6).contiguous(memory_format=layout)[:, 8:16]
+    (found,) = torch.autograd.grad(layer(x), x, gradient)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
 class OwnReLU(nn.ReLU):
     """A reader's own."""
 
