@@ -31,7 +31,7 @@ def imported_files(path: Path) -> set[Path]:
 
 def code_version() -> str:
     """The package's version, "+", and eight hexadecimal digits of a hash of all modules that train."""
-    files = sorted(imported_files(Path(__file__).with_name("loop.py")))
+    files = sorted(imported_files(Path(__file__).with_name("__init__.py")))
     content = b"".join(path.read_bytes() for path in files)
     return f"{__version__}+{hashlib.sha256(content).hexdigest()[:8]}"
 

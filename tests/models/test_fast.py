@@ -6,7 +6,6 @@ import torch.nn.functional as F
 
 from cifar_lib import data, evaluate, recipes, runs, training
 from cifar_lib.models import fast
-from cifar_lib.training import muon
 
 FAST = recipes.Recipe(
     "fast",
@@ -80,87 +79,10 @@ def test_inner_channels_lie_between_the_convolutions_of_a_stage():
     assert network(torch.zeros(2, 3, 28, 28)).shape == (2, 10)
 
 
-@pytest.mark.parametrize("shape", [(20, 50), (50, 20), (30, 30)])
-def test_orthogonal_keeps_the_directions_and_evens_out_their_lengths(shape):
-    torch.manual_seed(0)
-    matrix = torch.randn(shape)
-    found = muon.orthogonal(matrix, iterations=5)
-    u, values, v = torch.linalg.svd(matrix, full_matrices=False)
-    turned = u.T @ found @ v.T
-    assert (turned - turned.diagonal().diag()).abs().max() < 0.05
-    assert values.max() / values.min() > 2
-    lengths = torch.linalg.svdvals(found)
-    assert lengths.min() > 0.3 and lengths.max() < 1.3
-
-
-@pytest.mark.parametrize("kind", [float, torch.tensor])
-def test_muon_takes_the_documented_step(kind):
-    """With a rate that is a number, and with one that lies on a device."""
-    torch.manual_seed(0)
-    filters, bias = torch.randn(4, 3, 3, 3, requires_grad=True), torch.ones(5, requires_grad=True)
-    optimizer = muon.Muon([filters], [{"params": [bias], "scale": 10.0}], lr=0.1, weight_decay=0.5)
-    buffer, weight, shift, shift_buffer = torch.zeros_like(filters), filters.detach().clone(), 1.0, 0.0
-    for rate in (0.1, 0.05):
-        for group in optimizer.param_groups:
-            group["lr"] = kind(rate)
-        filters.grad, bias.grad = torch.randn_like(filters), torch.full((5,), 0.3)
-        optimizer.step()
-        buffer = 0.6 * buffer + filters.grad
-        step = muon.orthogonal((filters.grad + 0.6 * buffer).flatten(1)).view_as(weight)
-        weight = weight * 2 / weight.norm() - rate * step
-        shift_buffer = 0.85 * shift_buffer + 0.3
-        shift = shift * (1 - rate * 0.5) - rate * 10 * (0.3 + 0.85 * shift_buffer)
-    torch.testing.assert_close(filters.detach(), weight)
-    torch.testing.assert_close(bias.detach(), torch.full((5,), shift))
-
-
-@pytest.mark.parametrize("alone", [0, muon.ALONE])
-def test_filters_of_one_shape_do_not_see_each_other(alone, monkeypatch):
-    """Together as each by itself, in whatever order memory holds them."""
-    monkeypatch.setattr(muon, "ALONE", alone)
-    torch.manual_seed(0)
-    shapes = [(6, 4, 3, 3), (40, 2, 3, 3), (6, 4, 3, 3), (6, 2, 3, 6), (40, 2, 3, 3), (6, 36)]
-    weights = [torch.randn(shape) for shape in shapes]
-    weights[2:4] = [weight.contiguous(memory_format=torch.channels_last) for weight in weights[2:4]]
-    gradients = [torch.randn_like(weight) for weight in weights]
-
-    def stepped(places):
-        chosen = [torch.nn.Parameter(weights[place].clone()) for place in places]
-        optimizer = muon.Muon(chosen, [], lr=0.1)
-        for weight, place in zip(chosen, places, strict=True):
-            weight.grad = gradients[place]
-        optimizer.step()
-        return chosen
-
-    for place, together in enumerate(stepped(range(len(weights)))):
-        (single,) = stepped([place])
-        torch.testing.assert_close(together, single, rtol=0, atol=0.01)  # a step has lengths of 0.1
-        assert not torch.allclose(single, weights[place], atol=0.05)
-
-
 def test_the_fast_network_learns_the_toy_images():
     dataset = data.load("toy")
     trained = training.train(FAST, dataset)
     assert trained.history[-1]["val_accuracy"] > 0.6
-
-
-def test_a_stopped_training_with_muon_goes_on_exactly(tmp_path, monkeypatch):
-    dataset, path = data.load("toy"), tmp_path / "fast.safetensors"
-    whole = training.train(FAST, dataset)
-    save = training.save_checkpoint
-
-    def save_and_die(*arguments):
-        save(*arguments)
-        if len(arguments[2].history) == 2:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training.loop, "save_checkpoint", save_and_die)
-        training.train(FAST, dataset, checkpoint=path)
-    continued = training.train(FAST, dataset, checkpoint=path)
-    assert [entry["train_loss"] for entry in continued.history] == [e["train_loss"] for e in whole.history]
-    weights = whole.model.state_dict()
-    assert all(torch.equal(value, weights[name]) for name, value in continued.model.state_dict().items())
 
 
 def test_more_views_are_recorded_beside_the_single_one(monkeypatch):
