@@ -1,7 +1,5 @@
 """What a trained network predicts, and how often it is right."""
 
-from typing import Literal
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -9,12 +7,11 @@ from torch import Tensor, nn
 
 from ..data import normalize
 
-Views = Literal[1, 2, 6]
 # Images per forward pass: larger parts overflow the cache of a CPU, smaller ones do not keep a GPU busy.
 BATCH = {"cpu": 250, "cuda": 2_000}
 
 
-def predict(model: nn.Module, pixels: Tensor, views: Views = 1) -> Tensor:
+def predict(model: nn.Module, pixels: Tensor, views: int = 1) -> Tensor:
     """The logits of `model` in evaluation mode, computed in float32.
 
     Args:
@@ -30,7 +27,7 @@ def predict(model: nn.Module, pixels: Tensor, views: Views = 1) -> Tensor:
 
 
 @torch.no_grad()
-def predict_plain_and_mean(model: nn.Module, pixels: Tensor, views: Views) -> tuple[Tensor, Tensor]:
+def predict_plain_and_mean(model: nn.Module, pixels: Tensor, views: int) -> tuple[Tensor, Tensor]:
     """The logits for the images as they are, and their mean over the views, both as in `predict`."""
     device = next(model.parameters()).device
     training = model.training
@@ -45,7 +42,7 @@ def predict_plain_and_mean(model: nn.Module, pixels: Tensor, views: Views) -> tu
     return plain, mean
 
 
-def weighted_views(inputs: Tensor, views: Views) -> list[tuple[float, Tensor]]:
+def weighted_views(inputs: Tensor, views: int) -> list[tuple[float, Tensor]]:
     """The views of `predict` with their weights, which add up to one; the images as they are come first.
 
     Args:
