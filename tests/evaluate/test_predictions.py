@@ -51,6 +51,9 @@ def test_logits_are_those_of_evaluation_mode_and_leave_the_mode_alone(toy_images
     assert not outputs.requires_grad
     assert model.training
     assert torch.equal(model.bn_conv1.running_mean, before)
+    model.eval()
+    evaluate.predict(model, pixels)
+    assert not model.training
 
 
 @pytest.mark.parametrize("views", [1, 2, 6])

@@ -49,6 +49,7 @@ def test_mean_and_spread_divide_by_n_and_by_n_minus_one():
 
 def test_percentages_have_a_spread_where_there_are_seeds_to_compare():
     assert evaluate.format_percent([0.71, 0.72, 0.73]) == "72.0 ± 1.0 %"
+    assert evaluate.format_percent([0.7, 0.8]) == "75.0 ± 7.1 %"
     assert evaluate.format_percent(iter([0.7194])) == "71.9 %"
 
 
