@@ -13,38 +13,31 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
+
+from cifar_lib import data, recipes, training
+from cifar_lib.system import device as devices
+from cifar_lib.system.threads import Threads
 
 BUSY = "while True: pass"
 
 
-def worker(name, images, rounds, dataset, fixed):
+def worker(name, arguments):
     """Train in rounds; print "ready", wait for a line, then print the seconds of the median round."""
-    import torch
-
-    from cifar_lib import data, models, recipes, training
-    from cifar_lib.models import kernels
-    from cifar_lib.system import device as devices
-    from cifar_lib.system.threads import Threads
-
     devices.keep_freed_memory()
-    recipe = recipes.get(name)
-    training = data.load(dataset).train[:images]
-    torch.manual_seed(0)
-    model = models.build(recipe, tuple(training.pixels.shape[1:]))
-    if hasattr(model, "prepare"):
-        model.prepare(data.normalize(training.pixels[: train.PREPARE_IMAGES]))
-    model = kernels.quicken(model.to(memory_format=torch.channels_last))
-    optimizer = training.make_optimizer(recipe, model)
-    look = None if fixed else Threads(torch.device("cpu"))
-    training.train_epoch(recipe, model, optimizer, training, 0, 1, look)
+    recipe, dataset = recipes.get(name).replace(holdout=False), data.load(arguments.data)
+    setup = training.set_up(recipe, replace(dataset, train=dataset.train[: arguments.images]), device="cpu")
+    threads = None if arguments.fixed else Threads(setup.device)
+
+    def round_seconds():
+        start = time.perf_counter()
+        training.train_epoch(recipe, setup.model, setup.optimizer, setup.training, 0, 1, threads)
+        return time.perf_counter() - start
+
+    round_seconds()  # the first is slower than those that are measured
     print("ready", flush=True)
     sys.stdin.readline()
-    seconds = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        training.train_epoch(recipe, model, optimizer, training, 0, 1, look)
-        seconds.append(time.perf_counter() - start)
-    print(statistics.median(seconds), flush=True)
+    print(statistics.median(round_seconds() for _ in range(arguments.rounds)), flush=True)
 
 
 def trainings(count, arguments, name, fixed):
@@ -87,10 +80,7 @@ def main():
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        worker(arguments.worker, arguments.images, arguments.rounds, arguments.data, arguments.fixed)
-        return
-
-    from cifar_lib.system import device as devices
+        return worker(arguments.worker, arguments)
 
     print(f"{devices.describe(devices.select_device('cpu'))}; {arguments.images:,} images a round")
     print("recipe         threads    alone s  busy beside  two trainings, the slower")
@@ -98,6 +88,7 @@ def main():
         print(row(arguments, name), flush=True)
         if arguments.fixed:
             print(row(arguments, name, fixed=True), flush=True)
+    return None
 
 
 if __name__ == "__main__":

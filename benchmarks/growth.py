@@ -10,40 +10,18 @@ python benchmarks/growth.py --images 5000
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import replace
 
 import torch
 
-from cifar_lib import data, recipes
+from cifar_lib import data, recipes, training
 from cifar_lib.system import device as devices
 
-ONE_EPOCH = """
-import json, resource, sys
-from dataclasses import replace
-import torch
-from cifar_lib import data, recipes, training
-from cifar_lib.system import device
-given = json.loads(sys.argv[1])
-torch.set_num_threads(given["threads"])
-on = device.select_device(given["device"])
-images = data.load(given["data"])
-part = replace(images, train=images.train[: given["images"]])
-options = {"width": given["width"]}
-recipe = recipes.get("paper").replace(epochs=1, batch_size=given["batch"], options=options, holdout=False)
-seconds = training.train(recipe, part, device=on).history[0]["training_seconds"]
-process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-peak = torch.cuda.max_memory_allocated(on) if on.type == "cuda" else process
-print(json.dumps([seconds, peak]))
-"""
-PREPARE = """
-import json, time
-from cifar_lib import data
-start = time.perf_counter()
-data.load("cifar10")
-print(json.dumps(time.perf_counter() - start))
-"""
 TABLES = {
     "batch": (16, 64, 256, 1024),
     "width": (8, 16, 32, 64),
@@ -52,9 +30,31 @@ TABLES = {
 }
 
 
-def in_a_new_process(program, *arguments, **environment):
-    """What a program prints in its last line, read as JSON."""
-    command = [sys.executable, "-c", program, *arguments]
+def one_epoch(batch, width, images, threads, device, dataset):
+    """Train an epoch of the paper's network; returns its seconds and the peak of the memory, in bytes."""
+    torch.set_num_threads(threads)
+    given = data.load(dataset)
+    recipe = recipes.get("paper").replace(epochs=1, batch_size=batch, options={"width": width}, holdout=False)
+    trained = training.train(recipe, replace(given, train=given.train[:images]), device=device)
+    seconds = trained.history[0]["training_seconds"]
+    if devices.select_device(device).type == "cuda":
+        return seconds, torch.cuda.max_memory_allocated()
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+
+
+def prepare(dataset):
+    """Load a data set; returns the seconds."""
+    start = time.perf_counter()
+    data.load(dataset)
+    return time.perf_counter() - start
+
+
+WORKERS = {"one_epoch": one_epoch, "prepare": prepare}
+
+
+def in_a_new_process(worker, given, **environment):
+    """What the worker of this name returns for these arguments."""
+    command = [sys.executable, __file__, "--worker", worker, json.dumps(given)]
     done = subprocess.run(
         command, env=os.environ | environment, check=True, stdout=subprocess.PIPE, text=True
     )
@@ -69,8 +69,14 @@ def main():
     parser.add_argument(
         "--images", type=int, default=5_000, help="images where the table varies something else"
     )
+    parser.add_argument("--tables", nargs="*", choices=TABLES, default=[*TABLES], help="which to measure")
     parser.add_argument("--device")
+    parser.add_argument("--worker", nargs=2, metavar=("NAME", "ARGUMENTS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.worker:
+        name, given = arguments.worker
+        print(json.dumps(WORKERS[name](**json.loads(given))))
+        return
     available = len(data.load(arguments.data).train)
 
     print(devices.describe(devices.select_device(arguments.device)))
@@ -80,17 +86,17 @@ def main():
         "images": arguments.images,
         "threads": torch.get_num_threads(),
         "device": arguments.device,
-        "data": arguments.data,
+        "dataset": arguments.data,
     }
-    for name, values in TABLES.items():
+    for name in arguments.tables:
         others = ", ".join(f"{key} {usual[key]:,}" for key in TABLES if key != name)
         print(f"\n{name:>8} seconds  images/s  relative  peak GB   ({others})")
         first = None
-        for value in values:
+        for value in TABLES[name]:
             given = usual | {name: value}
             if given["images"] > available or given["batch"] > given["images"]:
                 continue
-            seconds, peak = in_a_new_process(ONE_EPOCH, json.dumps(given))
+            seconds, peak = in_a_new_process("one_epoch", given)
             first = first or seconds
             pace = given["images"] / seconds
             print(
@@ -100,7 +106,8 @@ def main():
         with tempfile.TemporaryDirectory() as cache:
             print("\npreparing CIFAR-10 (a process of its own, without the start of Python)")
             for what in ("from the files", "from the cache"):
-                print(f"{what}: {in_a_new_process(PREPARE, CIFAR_CACHE=cache):.2f} s", flush=True)
+                seconds = in_a_new_process("prepare", {"dataset": "cifar10"}, CIFAR_CACHE=cache)
+                print(f"{what}: {seconds:.2f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ python benchmarks/loop.py --images 10000 --epochs 2 --rounds 3
 """
 
 import argparse
+import resource
 import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -22,17 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from cifar_lib import data, evaluate, models, recipes, training
-from cifar_lib.models import kernels
 from cifar_lib.system import device as devices
-
-MEMORY = """
-import resource
-from cifar_lib import data, recipes, training
-recipe = recipes.get("paper").replace(epochs=1)
-training.train(recipe, data.load({name!r}))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-print(f"peak memory of training the paper's network, whole process: {{peak:.2f}} GB")
-"""
 
 
 class SingleImages(Dataset):
@@ -52,8 +44,9 @@ class SingleImages(Dataset):
         return self.transform(Image.fromarray(self.arrays[index])), self.labels[index]
 
 
-def tutorial_loop(recipe, images, seed, device):
+def tutorial_loop(recipe, dataset, seed, device):
     """The usual loop; returns the network and the seconds."""
+    images = dataset.train
     torch.manual_seed(seed)
     model = models.build(recipe, tuple(images.pixels.shape[1:])).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
@@ -70,17 +63,20 @@ def tutorial_loop(recipe, images, seed, device):
     return model, _seconds_since(start, device)
 
 
-def course_loop(recipe, images, seed, device):
+def course_loop(recipe, dataset, seed, device):
     """The library's epochs without its validation; returns the network and the seconds."""
-    images = images.to(device)
-    torch.manual_seed(seed)
-    model = models.build(recipe, tuple(images.pixels.shape[1:]))
-    model = kernels.quicken(model.to(device=device, memory_format=torch.channels_last))
-    optimizer = training.make_optimizer(recipe, model)
+    setup = training.set_up(recipe, dataset, seed, str(device))
     start = time.perf_counter()
     for epoch in range(1, recipe.epochs + 1):
-        training.train_epoch(recipe, model, optimizer, images, seed, epoch)
-    return model, _seconds_since(start, device)
+        training.train_epoch(recipe, setup.model, setup.optimizer, setup.training, seed, epoch)
+    return setup.model, _seconds_since(start, device)
+
+
+def worker(name, device):
+    """Train the paper's network for an epoch, and print how much memory this process held at most."""
+    training.train(recipes.get("paper").replace(epochs=1), data.load(name), device=device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+    print(f"peak memory of training the paper's network, whole process: {peak / 1e9:.2f} GB")
 
 
 def main():
@@ -92,31 +88,36 @@ def main():
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.worker:
+        return worker(arguments.data, arguments.device)
 
     device = devices.select_device(arguments.device)
-    training, validation = data.split(data.load(arguments.data).train)
-    training = training[: arguments.images]
+    dataset = data.load(arguments.data)
+    images, validation = data.split(dataset.train)
+    dataset = replace(dataset, train=images[: arguments.images])
+    first = replace(dataset, train=images[:640])  # a first turn, which is not measured, loads what is needed
     recipe = recipes.get("paper").replace(
-        epochs=arguments.epochs, rate=0.001, weight_decay=0.0, schedule="constant"
+        epochs=arguments.epochs, rate=0.001, weight_decay=0.0, schedule="constant", holdout=False
     )
-    seen = len(training) // recipe.batch_size * recipe.batch_size * recipe.epochs
+    seen = len(dataset.train) // recipe.batch_size * recipe.batch_size * recipe.epochs
     print(f"{devices.describe(device)}; {seen:,} images a turn, batch {recipe.batch_size}")
 
     results = {"tutorial": [], "tutorial, tuned": [], "cifar_lib": []}
 
     def turn(name, loop, seed):
-        model, seconds = loop(recipe, training, seed, device)
+        model, seconds = loop(recipe, dataset, seed, device)
         accuracy = evaluate.accuracy(evaluate.predict(model, validation.pixels), validation.labels)
         results[name].append((seen / seconds, accuracy))
         print(f"  seed {seed}  {name:15}  {seen / seconds:7,.0f} images/s  {accuracy:.1%}", flush=True)
 
-    tutorial_loop(recipe.replace(epochs=1), training[:640], 0, device)
+    tutorial_loop(recipe.replace(epochs=1), first, 0, device)
     for seed in range(arguments.rounds):
         turn("tutorial", tutorial_loop, seed)
     if device.type == "cpu":
         devices.keep_freed_memory()
-    course_loop(recipe.replace(epochs=1), training[:640], 0, device)
+    course_loop(recipe.replace(epochs=1), first, 0, device)
     for seed in range(arguments.rounds):
         turn("tutorial, tuned", tutorial_loop, seed)
         turn("cifar_lib", course_loop, seed)
@@ -129,7 +130,9 @@ def main():
             f"{name:15}  {rate:7,.0f} images/s  validation accuracy {accuracy:.1%}  "
             f"cifar_lib is {ours / rate:.2f} times as fast"
         )
-    subprocess.run([sys.executable, "-c", MEMORY.format(name=arguments.data)], check=True)
+    command = [sys.executable, __file__, "--worker", "--data", arguments.data, "--device", str(device)]
+    subprocess.run(command, check=True)
+    return None
 
 
 def _seconds_since(start, device):

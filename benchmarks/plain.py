@@ -11,16 +11,16 @@ python benchmarks/plain.py --images 20000 --epochs 2
 import argparse
 import statistics
 import time
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cifar_lib import data, models, recipes, training
-from cifar_lib.models import kernels
+from cifar_lib import data, recipes, training
 from cifar_lib.system import device as devices
 
-BATCH, RATE, MOMENTUM, SMOOTHING, SHIFT = 2000, 0.24, 0.6, 0.2, 2
+RATE, MOMENTUM, SMOOTHING, SHIFT = 0.24, 0.6, 0.2, 2
 
 
 class Network(nn.Sequential):
@@ -64,7 +64,8 @@ def whitening(images):
 class Plain:
     """The plain program: `epoch` trains once over the images and returns the mean loss."""
 
-    def __init__(self, images, epochs):
+    def __init__(self, dataset, epochs, batch):
+        images, self.batch = dataset.train, batch
         self.images = data.normalize(images.pixels).bfloat16().to(memory_format=torch.channels_last)
         self.labels = images.labels
         self.network = Network(self.images[:5000].float()).to(memory_format=torch.channels_last)
@@ -74,7 +75,7 @@ class Plain:
         groups = [{"params": [weight for weight in trained if weight.ndim == n]} for n in (2, 1)]
         groups[0]["scale"], groups[1]["scale"] = 11, 220
         self.sgd = torch.optim.SGD(groups, lr=RATE, momentum=0.85, nesterov=True)
-        self.steps, self.step = epochs * (len(images) // BATCH), 0
+        self.steps, self.step = epochs * (len(images) // batch), 0
 
     def augmented(self, epoch):
         padded = F.pad(self.images, (SHIFT,) * 4, mode="reflect")
@@ -92,7 +93,7 @@ class Plain:
         self.network.train()
         images, order = self.augmented(epoch), torch.randperm(len(self.images))
         losses = []
-        for index in order[: len(order) // BATCH * BATCH].split(BATCH):
+        for index in order[: len(order) // self.batch * self.batch].split(self.batch):
             logits = self.network(images[index])
             loss = F.cross_entropy(logits.float(), self.labels[index], label_smoothing=SMOOTHING)
             loss.backward()
@@ -127,15 +128,14 @@ def orthogonal(matrix):
 class Library:
     """`fast-published` as the library trains it."""
 
-    def __init__(self, images, epochs):
-        self.recipe, self.images = recipes.get("fast-published").replace(epochs=epochs), images
-        network = models.build(self.recipe, (3, 32, 32))
-        network.prepare(data.normalize(images.pixels[:5000]))
-        self.network = kernels.quicken(network.to(memory_format=torch.channels_last))
-        self.optimizer = training.make_optimizer(self.recipe, self.network)
+    def __init__(self, dataset, epochs, batch):
+        published = recipes.get("fast-published")
+        self.recipe = published.replace(epochs=epochs, batch_size=batch, holdout=False)
+        self.setup = training.set_up(self.recipe, dataset, device="cpu")
 
     def epoch(self, epoch):
-        return training.train_epoch(self.recipe, self.network, self.optimizer, self.images, 0, epoch)
+        setup = self.setup
+        return training.train_epoch(self.recipe, setup.model, setup.optimizer, setup.training, 0, epoch)
 
 
 def main():
@@ -144,13 +144,16 @@ def main():
     )
     parser.add_argument("--data", default="cifar10", help="cifar10, or toy where there are no images")
     parser.add_argument("--images", type=int, default=20_000)
-    parser.add_argument("--epochs", type=int, default=3, help="the first is not counted")
+    parser.add_argument("--batch", type=int, default=2_000, help="the published recipe has 2,000")
+    parser.add_argument("--epochs", type=int, default=3, help="2 or more, because the first is not counted")
     arguments = parser.parse_args()
     devices.keep_freed_memory()
     torch.manual_seed(0)
-    images = data.load(arguments.data).train[: arguments.images]
-    print(f"{devices.describe(devices.select_device('cpu'))}; {len(images):,} images an epoch, batch {BATCH}")
-    programs = {kind.__name__: kind(images, arguments.epochs) for kind in (Plain, Library)}
+    dataset = data.load(arguments.data)
+    dataset = replace(dataset, train=dataset.train[: arguments.images])
+    machine = devices.describe(devices.select_device("cpu"))
+    print(f"{machine}; {len(dataset.train):,} images an epoch, batch {arguments.batch}")
+    programs = {kind.__name__: kind(dataset, arguments.epochs, arguments.batch) for kind in (Plain, Library)}
     seconds = {name: [] for name in programs}
     for epoch in range(1, arguments.epochs + 1):
         for name, program in programs.items():

@@ -14,13 +14,14 @@ python benchmarks/roofline.py fast94 --steps 3
 import argparse
 import statistics
 import time
+from dataclasses import replace
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from cifar_lib import data, models, recipes, training
+from cifar_lib import data, recipes, training
 from cifar_lib.models import kernels
 from cifar_lib.system import device as devices
 
@@ -77,18 +78,17 @@ class Counted(TorchDispatchMode):
 class Step:
     """A recipe's training, cut down to a few batches of images of one size."""
 
-    def __init__(self, recipe, images, steps):
-        self.recipe = recipe
-        self.images = images[: steps * recipe.batch_size]
-        model = models.build(recipe, tuple(images.pixels.shape[1:]))
-        if hasattr(model, "prepare"):
-            model.prepare(data.normalize(images.pixels[: train.PREPARE_IMAGES].cpu()))
-        model = model.to(device=images.pixels.device, memory_format=torch.channels_last)
-        self.model = kernels.quicken(model)
-        self.optimizer = training.make_optimizer(recipe, self.model)
+    def __init__(self, recipe, dataset, steps, device):
+        self.recipe = recipe.replace(holdout=False)
+        few = replace(dataset, train=dataset.train[: steps * recipe.batch_size])
+        self.setup = training.set_up(self.recipe, few, device=device)
+
+    def __len__(self):
+        return len(self.setup.training)
 
     def __call__(self):
-        training.train_epoch(self.recipe, self.model, self.optimizer, self.images, 0, 1)
+        setup = self.setup
+        training.train_epoch(self.recipe, setup.model, setup.optimizer, setup.training, 0, 1)
 
     def usual(self):
         """The same with PyTorch's own convolutions alone."""
@@ -99,7 +99,7 @@ class Step:
         """FLOPs, bytes and the floor of the seconds for one image; FLOPs are those of usual convolutions."""
         with Counted(rate, speed) as count:
             self.usual()
-        return (each / len(self.images) for each in (count.flops, count.bytes, count.floor))
+        return (each / len(self) for each in (count.flops, count.bytes, count.floor))
 
 
 def main():
@@ -116,19 +116,20 @@ def main():
     if device.type == "cpu":
         devices.keep_freed_memory()
     recipe = recipes.get(arguments.recipe)
-    images = data.load(arguments.data).train.to(device)
+    dataset = data.load(arguments.data)
     rate, speed = matrix_rate(device), bandwidth(device)
     print(devices.describe(device))
     print(f"matrix rate {rate / 1e9:,.0f} GFLOP/s, memory {speed / 1e9:.1f} GB/s")
     print(f"\n{recipe.name}, batch {recipe.batch_size}: milliseconds an image")
     print("images  epochs  MFLOP  kB moved  arithmetic  traffic  floor  usual  reached  floor / reached")
     floors = usuals = reacheds = arithmetics = 0.0
-    sides = [recipe.side_at(epoch) or images.pixels.shape[-1] for epoch in range(recipe.epochs)]
+    own_side = dataset.train.pixels.shape[-1]
+    sides = [recipe.side_at(epoch) or own_side for epoch in range(recipe.epochs)]
     for side in sorted(set(sides)):
-        step = Step(recipe.replace(sides=[[0, side]]), images, arguments.steps)
-        step()  # its convolutions are chosen
+        step = Step(recipe.replace(sides=[[0, side]]), dataset, arguments.steps, arguments.device)
+        step()  # chooses its convolutions
         flops, moved, floor = step.counted(rate, speed)
-        usual, reached = (seconds(way, device, repeat=3) / len(step.images) for way in (step.usual, step))
+        usual, reached = (seconds(way, device, repeat=3) / len(step) for way in (step.usual, step))
         epochs = sides.count(side)
         floors, usuals = floors + epochs * floor, usuals + epochs * usual
         reacheds, arithmetics = reacheds + epochs * reached, arithmetics + epochs * flops / rate
@@ -137,9 +138,10 @@ def main():
             f"{side:3}×{side:<3} {epochs:6} {flops / 1e6:6.0f} {moved / 1e3:9,.0f} {shown[0]:11.3f} "
             f"{shown[1]:8.3f} {shown[2]:6.3f} {shown[3]:6.3f} {shown[4]:8.3f} {floor / reached:16.0%}"
         )
-    total, floor = len(images) * reacheds, len(images) * floors
+    count = len(dataset.train)
+    total, floor = count * reacheds, count * floors
     print(
-        f"\nthe whole recipe on {len(images):,} images: floor {floor:,.0f} s, at this pace {total:,.0f} s: "
+        f"\nthe whole recipe on {count:,} images: floor {floor:,.0f} s, at this pace {total:,.0f} s: "
         f"the floor is {floor / total:.0%} of it, arithmetic alone {arithmetics / reacheds:.0%}; "
         f"{usuals / reacheds:.2f} times as fast as with usual convolutions"
     )

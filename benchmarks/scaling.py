@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import torch
 
@@ -21,11 +22,8 @@ from cifar_lib import data, models, recipes, training
 from cifar_lib.system import device as devices
 from cifar_lib.system import distributed
 
-BATCHES = (64, 256)
-STEPS = 12
 
-
-def worker(batch, threads):
+def worker(batch, threads, steps):
     """Train some steps, in each of the processes; the first prints what was measured, as JSON."""
     with distributed.process_group():
         device = devices.select_device()
@@ -33,14 +31,12 @@ def worker(batch, threads):
             torch.set_num_threads(threads)
         if device.type == "cpu":
             devices.keep_freed_memory()
-        recipe = recipes.get("paper").replace(batch_size=batch, rate=0.001)
-        pixels = data.load("toy").train.pixels[torch.arange(batch * STEPS) % 3_000]
-        images = data.Images(pixels, torch.arange(len(pixels)) % 10).to(device)
-        torch.manual_seed(0)
-        model = models.replicate(models.build(recipe, (3, 32, 32)))
-        model = model.to(device=device, memory_format=torch.channels_last)
-        optimizer = training.make_optimizer(recipe, model)
-        training.train_epoch(recipe, model, optimizer, images[: 4 * batch], 0, 1)
+        recipe = recipes.get("paper").replace(batch_size=batch, rate=0.001, holdout=False)
+        toy = data.load("toy")
+        enough = torch.arange(batch * steps) % len(toy.train)  # some of them more than once
+        setup = training.set_up(recipe, replace(toy, train=toy.train[enough]))
+        model, images = setup.model, setup.training
+        training.train_epoch(recipe, model, setup.optimizer, images[: 4 * batch], 0, 1)
         sizes, exchange = [], distributed.exchange
 
         def counted(function, *arguments, **options):
@@ -49,33 +45,33 @@ def worker(batch, threads):
 
         distributed.exchange = counted
         start = time.perf_counter()
-        training.train_epoch(recipe, model, optimizer, images, 0, 2)
+        training.train_epoch(recipe, model, setup.optimizer, images, 0, 2)
         seconds = time.perf_counter() - start
         distributed.exchange = exchange
 
         gradients = [weight.grad for weight in model.parameters()]
         begin = time.perf_counter()
-        for _ in range(STEPS):
+        for _ in range(steps):
             distributed.all_reduce(gradients)
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
         found = {
             "rate": len(images) / seconds,
-            "step": 1000 * seconds / STEPS,
-            "gradients": 1000 * (time.perf_counter() - begin) / STEPS,
-            "messages": len(sizes) // STEPS,
-            "bytes": sum(sizes) // STEPS,
+            "step": 1000 * seconds / steps,
+            "gradients": 1000 * (time.perf_counter() - begin) / steps,
+            "messages": len(sizes) // steps,
+            "bytes": sum(sizes) // steps,
             "device": devices.describe(device),
         }
         print("measured " + json.dumps(found), flush=True)
 
 
-def turn(batch, processes, threads):
+def turn(batch, steps, processes, threads):
     """What one set of processes measured."""
     command = [sys.executable]
     if processes > 1:
         command += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command += [__file__, "--worker", str(batch), str(threads)]
+    command += [__file__, "--worker", str(batch), str(threads), "--steps", str(steps)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     lines = [line for line in done.stdout.splitlines() if line.startswith("measured ")]
@@ -89,10 +85,12 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batches", type=int, nargs="+", default=[64, 256])
+    parser.add_argument("--steps", type=int, default=12, help="of training, in each turn")
     parser.add_argument("--worker", nargs=2, type=int, metavar=("BATCH", "THREADS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        return worker(*arguments.worker)
+        return worker(*arguments.worker, arguments.steps)
 
     places = torch.cuda.device_count() or len(os.sched_getaffinity(0))
     several = [n for n in (2, 4, 8) if n <= places]
@@ -104,11 +102,11 @@ def main():
     print(f"the paper's network: {weights:,} weights, {weights * 4 / 1e6:.2f} MB of gradients")
     print(f"arithmetic of one image: {forward / 1e6:.1f} million operations forward, three times that in all")
 
-    for batch in BATCHES:
+    for batch in arguments.batches:
         turns = {way: [] for way in ways}
         for _ in range(arguments.rounds):
             for way in ways:
-                turns[way].append(turn(batch, *way))
+                turns[way].append(turn(batch, arguments.steps, *way))
         middle = {
             way: {name: statistics.median(t[name] for t in found) for name in found[0] if name != "device"}
             for way, found in turns.items()
@@ -124,7 +122,8 @@ def main():
                     f"adding up the gradients {found['gradients']:.1f} ms of {found['step']:.0f} ms"
                 )
             print(f"  {processes} × {threads} thread{'s' if threads > 1 else ' '}  {text}")
-    print(f"\n{turns[ways[-1]][0]['device']}; {STEPS} steps a turn, median of {arguments.rounds} turns")
+    machine = turns[ways[-1]][0]["device"]
+    print(f"\n{machine}; {arguments.steps} steps a turn, median of {arguments.rounds} turns")
     print(f"load of the machine at the end, in processes: {os.getloadavg()[0]:.1f}")
     return None
 

@@ -1,4 +1,4 @@
-"""What a trained network gets right, and how sure a number is."""
+"""What a trained network gets right, and how certain such a number is."""
 
 from .predictions import (
     accuracy,

@@ -1,30 +1,34 @@
 """What a trained network predicts, and how often it is right."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
 from ..data import normalize
 
-BATCH = {"cpu": 250, "cuda": 2_000}  # larger ones overflow a CPU's cache, smaller ones leave a GPU idle
+# Images per forward pass: larger parts overflow the cache of a CPU, smaller ones do not keep a GPU busy.
+BATCH = {"cpu": 250, "cuda": 2_000}
 
 
-def predict(model, pixels, views=1):
-    """Outputs of `model` in evaluation mode, always in float32.
+def predict(model: nn.Module, pixels: Tensor, views: int = 1) -> Tensor:
+    """The logits of `model` in evaluation mode, computed in float32.
 
     Args:
         pixels: uint8 [N, C, H, W], on any device.
-        views: 1 looks at each image once; 2 adds its mirror image; 6 adds both of them moved by one
-            pixel up and left, and down and right. The moved ones weigh half as much.
+        views: 1 takes each image as it is; 2 averages it with its mirror image; 6 adds both of them shifted
+            by one pixel up and left and by one pixel down and right. Each shifted view counts half as much as
+            one that is not shifted (Jordan 2024, section 3.5).
 
     Returns:
-        float32 [N, classes] on the CPU, the mean over the views.
+        float32 [N, classes] on the CPU, the weighted mean over the views.
     """
     return predict_plain_and_mean(model, pixels, views)[1]
 
 
 @torch.no_grad()
-def predict_plain_and_mean(model, pixels, views):
-    """The outputs for the images as they are, and their mean over the views, both as in `predict`."""
+def predict_plain_and_mean(model: nn.Module, pixels: Tensor, views: int) -> tuple[Tensor, Tensor]:
+    """The logits for the images as they are, and their mean over the views, both as in `predict`."""
     device = next(model.parameters()).device
     training = model.training
     model.eval()
@@ -34,11 +38,16 @@ def predict_plain_and_mean(model, pixels, views):
         outputs = [(weight, model(view).float()) for weight, view in weighted_views(inputs, views)]
         parts.append((outputs[0][1], sum(weight * output for weight, output in outputs)))
     model.train(training)
-    return tuple(torch.cat(outputs).cpu() for outputs in zip(*parts, strict=True))
+    plain, mean = (torch.cat(outputs).cpu() for outputs in zip(*parts, strict=True))
+    return plain, mean
 
 
-def weighted_views(inputs, views):
-    """The weights and views that are averaged for one image, itself first, the weights adding up to one."""
+def weighted_views(inputs: Tensor, views: int) -> list[tuple[float, Tensor]]:
+    """The views of `predict` with their weights, which add up to one; the images as they are come first.
+
+    Args:
+        inputs: normalised images [N, C, H, W].
+    """
     if views == 1:
         return [(1, inputs)]
     if views == 2:
@@ -53,36 +62,51 @@ def weighted_views(inputs, views):
     ]
 
 
-def top_k(logits, labels, k):
-    """Share of images whose true label is among the k largest logits, 0 to 1."""
+def top_k(logits: Tensor, labels: Tensor, k: int) -> float:
+    """Share of the images whose true class is among the k with the largest logits, 0 to 1.
+
+    Args:
+        logits: [N, classes].
+        labels: int64 [N], on the device of the logits.
+    """
     best = logits.topk(k, dim=1).indices
     return (best == labels[:, None]).any(1).double().mean().item()
 
 
-def accuracy(logits, labels):
-    """Share of images whose largest logit is the true label's, 0 to 1."""
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """Share of the images whose largest logit is that of the true class, 0 to 1; arguments as in `top_k`."""
     return top_k(logits, labels, 1)
 
 
-def loss(logits, labels):
-    """Mean cross entropy in nats."""
+def loss(logits: Tensor, labels: Tensor) -> float:
+    """Mean cross entropy in nats per image; arguments as in `top_k`."""
     return F.cross_entropy(logits, labels).item()
 
 
-def confusion(logits, labels):
-    """Counts as int64 [true class, predicted class]."""
-    from sklearn.metrics import confusion_matrix  # it brings 20 MB along
+def confusion(logits: Tensor, labels: Tensor) -> np.ndarray:
+    """How many images of each class the network takes for which class; arguments, on the CPU, as in `top_k`.
+
+    Returns:
+        int64 [true class, predicted class].
+    """
+    from sklearn.metrics import confusion_matrix  # here, because scikit-learn takes 20 MB of memory
 
     classes = range(logits.shape[1])
     return confusion_matrix(labels.numpy(), logits.argmax(1).numpy(), labels=list(classes))
 
 
-def calibration(logits, labels, bins=10):
+def calibration(logits: Tensor, labels: Tensor, bins: int = 10) -> tuple[Tensor, Tensor, Tensor, float]:
     """How often the network is right at each level of confidence, in bins of equal width.
 
+    The confidence in an image is the largest probability. A bin includes its lower limit; the last bin
+    includes 1 as well.
+
+    Args:
+        logits, labels: as in `top_k`.
+
     Returns:
-        mean confidence [bins], accuracy [bins] (nan where a bin is empty), images [bins], and the
-        expected calibration error (Guo et al. 2017, equation 3), 0 to 1.
+        Mean confidence float32 [bins], accuracy float32 [bins] (both nan where a bin is empty), number of
+        images int64 [bins], and the expected calibration error (Guo et al. 2017, equation 3), 0 to 1.
     """
     confidence, predicted = logits.softmax(1).max(1)
     right = (predicted == labels).float()

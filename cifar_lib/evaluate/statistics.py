@@ -1,4 +1,4 @@
-"""Means, spreads and intervals of results, each of one image set or one seed."""
+"""Means, spreads and confidence intervals of results."""
 
 import statistics
 import warnings
@@ -8,34 +8,66 @@ from scipy import stats
 
 
 def mean_and_spread(values: Iterable[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation; the spread of a single value is nan."""
+    """Mean and sample standard deviation (division by n − 1), which is nan for a single value."""
     values = list(values)
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else float("nan")
 
 
 def format_percent(shares: Iterable[float]) -> str:
-    """Shares from 0 to 1, one per seed, as '71.9 ± 0.4 %', or '71.9 %' where there is one."""
+    """Shares from 0 to 1, one per seed, as '71.9 ± 0.4 %': mean and sample standard deviation.
+
+    A single share has no spread: '71.9 %'.
+    """
     shares = list(shares)
     mean, spread = mean_and_spread(shares)
     return f"{100 * mean:.1f} %" if len(shares) == 1 else f"{100 * mean:.1f} ± {100 * spread:.1f} %"
 
 
 def interval(share: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of a share seen in n images: (low, high). Source: Wilson (1927)."""
+    """Wilson's confidence interval for a share p that was observed in n images::
+
+        (p + z²/2n ± z √(p (1 − p)/n + z²/4n²)) / (1 + z²/n)
+
+    z is the quantile of the normal distribution at (1 + confidence) / 2, 1.96 for 95 %. Unlike p ± z times
+    the standard error, the interval stays within 0 and 1, and it has a width at p = 0 and p = 1.
+
+    Source: Wilson (1927), "Probable Inference, the Law of Succession, and Statistical Inference".
+
+    Args:
+        share: 0 to 1; share · n is rounded to a whole number of images.
+
+    Returns:
+        (low, high), each 0 to 1.
+    """
     found = stats.binomtest(round(share * n), n).proportion_ci(confidence, method="wilson")
     return found.low, found.high
 
 
 def welch_interval(first: Iterable[float], second: Iterable[float]) -> tuple[float, float, float]:
-    """How much larger the mean of `first` is, with the 95 % interval of Welch's t-test over seeds.
+    """By how much the mean of `first` exceeds that of `second`, with Welch's 95 % confidence interval.
 
-    Source: Welch (1947).
+    With the means m, the sample standard deviations s and the numbers n of the values, it is::
+
+        m₁ − m₂ ± t √(v₁ + v₂),   v = s² / n
+
+    t is the 97.5 % quantile of Student's t distribution with this many degrees of freedom::
+
+        (v₁ + v₂)² / (v₁² / (n₁ − 1) + v₂² / (n₂ − 1))
+
+    The two spreads need not be equal, and the values should be roughly normally distributed.
+
+    Source: Welch (1947), "The Generalization of 'Student's' Problem When Several Different Population
+    Variances Are Involved"; the degrees of freedom are those of his first approximation.
+
+    Args:
+        first, second: one value per seed.
 
     Returns:
-        (difference of the means, low, high), in the values' own unit.
+        (difference of the means, low, high), in the unit of the values. Both limits are nan where one side
+        has a single value; where neither side has any spread, they are the difference itself.
     """
     first, second = list(first), list(second)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # equal values have no spread, one has none either
+        warnings.simplefilter("ignore", RuntimeWarning)  # scipy's, where the limits are nan
         found = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
     return statistics.fmean(first) - statistics.fmean(second), float(found.low), float(found.high)

@@ -1,10 +1,11 @@
-"""The training loop, what prepares it, and the checkpoints from which it goes on."""
+"""The training loop, what prepares it, and the checkpoints from which it resumes."""
 
 from .checkpoint import RunKey, load_checkpoint, save_checkpoint
-from .loop import Trained, train, train_epoch, validate
+from .loop import train, train_epoch, validate
 from .muon import Muon, orthogonal
 from .optimizers import make_optimizer, training_loss
 from .setup import Setup, augmentation_at, set_up
+from .trained import Trained
 from .version import CODE_VERSION
 
 __all__ = [

@@ -1,16 +1,16 @@
-"""The training loop: one loop for CPU and GPU, which can stop at any epoch and go on exactly."""
+"""The training loop: one loop for CPU and GPU that can be stopped after any epoch and resumed exactly."""
 
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Self, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from .. import CourseError, evaluate
@@ -22,21 +22,7 @@ from ..system.threads import Threads
 from .checkpoint import RunKey, load_checkpoint, save_checkpoint
 from .optimizers import training_loss
 from .setup import augmentation_at, set_up
-from .version import CODE_VERSION
-
-
-@dataclass
-class Trained:
-    """A network and how it got there: one history entry an epoch, seconds of training in all.
-
-    `code` and `device` name what trained it; all of them, where a later one went on.
-    """
-
-    model: nn.Module
-    history: list[dict[str, Any]] = field(default_factory=list)
-    seconds: float = 0.0
-    code: str = CODE_VERSION
-    device: str = ""
+from .trained import Trained
 
 
 @devices.memory_given_back()
@@ -53,62 +39,61 @@ def train(
     """Train a recipe's network on 90 % of the training images and validate it on the other 10 %.
 
     A recipe without a holdout trains on all of them and validates on none. Several processes
-    (`distributed`) share each batch: the curve is that of one process up to rounding and dropout.
+    (`distributed`) share each batch: their curve is that of one process up to rounding and dropout.
 
     Args:
-        seed: sets initial weights, order of images, augmentation.
-        device: "cpu", "cuda", ... or None for the best there is.
-        checkpoint: a file that is written after each epoch; if it is there, training goes on from it.
-        progress: show a bar.
-        compiled: let `torch.compile` fuse the forward and the backward pass, on a GPU into graphs that
-            are launched at once. It takes a minute or more, again at each new size of the images, and
-            its rounding differs.
+        seed: sets the initial weights, the order of the images, augmentation and dropout; 0 to 2³² − 1.
+        device: "cpu", "cuda" or "cuda:1"; None for a GPU where there is one, else the CPU.
+        checkpoint: a file that is written after each epoch. If it exists, training resumes from it.
+        progress: show a progress bar.
+        compiled: let `torch.compile` fuse the forward and the backward pass, and on a GPU record them as
+            CUDA graphs. This takes a minute or more for each size of the images, and its rounding differs.
 
     Returns:
-        `Trained`; each history entry has epoch (from 1), rate, train_loss (mean over the epoch's
-        batches), val_loss, val_accuracy (0 to 1; both None without a holdout), seconds (training and
-        validation, not the writing of the checkpoint), training_seconds. The first epoch's times
-        include what is done once, such as loading a GPU's kernels.
+        The network, in evaluation mode, with its history. Each entry of the history has epoch (from 1),
+        rate (at the start of the epoch), train_loss (mean over the epoch's batches), val_loss (nats per
+        image), val_accuracy (0 to 1; both None without a holdout), seconds (training and validation, not
+        the writing of the checkpoint) and training_seconds. The first epoch's times include what is done
+        only once, such as loading a GPU's kernels.
 
     Raises:
-        CourseError: see `set_up`; or the loss is no longer finite, the checkpoint belongs to another
-            run, several processes do not see the same, or `torch.compile` does not work here.
+        CourseError: the recipe does not fit the images (see `set_up`), the loss is no longer finite, the
+            checkpoint is damaged or belongs to another run, the processes do not see the same images and
+            checkpoint, or `torch.compile` does not work here.
     """
     setup = set_up(recipe, dataset, seed, device)
-    key = RunKey(recipe, dataset.key, seed)
-    state = Trained(setup.model, device=devices.describe(setup.device))
+    trained = Trained(setup.model, device=devices.describe(setup.device))
+    key, history = RunKey(recipe, dataset.key, seed), trained.history
     if checkpoint is not None and checkpoint.exists():
-        load_checkpoint(checkpoint, key, state, setup.optimizer)
-    distributed.assert_equal("images and checkpoint", (dataset.fingerprint, len(state.history)))
+        load_checkpoint(checkpoint, key, trained, setup.optimizer)
+    distributed.assert_equal("images and checkpoint", (dataset.fingerprint, len(history)))
     if setup.device.type == "cpu":
         devices.keep_freed_memory()
 
-    first = distributed.rank() == 0  # it alone writes and shows
+    first = distributed.rank() == 0  # the only process that writes files and shows progress
     with (
         _compiled(setup.model, compiled) as model,
-        _Bar(len(state.history), recipe.epochs, shown=progress and first) as bar,
+        _Bar(len(history), recipe.epochs, shown=progress and first) as bar,
         Threads(setup.device, shown=progress and first) as threads,
     ):
-        for epoch in range(len(state.history) + 1, recipe.epochs + 1):
+        for epoch in range(len(history) + 1, recipe.epochs + 1):
             start = time.perf_counter()
-            # Dropout draws from it: anew in each epoch and each process, the same after a resume.
-            torch.manual_seed(epoch_seed(seed, epoch) + 10_007 * distributed.rank())
-            train_loss = train_epoch(recipe, model, setup.optimizer, setup.training, seed, epoch, threads)
-            trained = time.perf_counter()
+            _seed_dropout(seed, epoch)
+            loss = train_epoch(recipe, model, setup.optimizer, setup.training, seed, epoch, threads)
+            training_seconds = time.perf_counter() - start
             validation = validate(setup.model, setup.validation)
             seconds = time.perf_counter() - start
-            state.history.append(
-                {"epoch": epoch, "rate": recipe.rate_at(epoch - 1), "train_loss": train_loss}
-                | validation
-                | {"seconds": round(seconds, 3), "training_seconds": round(trained - start, 3)}
-            )
-            state.seconds += seconds
-            bar.show(train_loss, validation["val_accuracy"])
+
+            entry = {"epoch": epoch, "rate": recipe.rate_at(epoch - 1), "train_loss": loss} | validation
+            entry |= {"seconds": round(seconds, 3), "training_seconds": round(training_seconds, 3)}
+            history.append(entry)
+            trained.seconds += seconds
+            bar.show(loss, validation["val_accuracy"])
             if checkpoint is not None and first:
-                save_checkpoint(checkpoint, key, state, setup.optimizer)
-    state.device = threads.describe(state.device)
+                save_checkpoint(checkpoint, key, trained, setup.optimizer)
+    trained.device = threads.describe(trained.device)
     setup.model.eval()
-    return state
+    return trained
 
 
 def train_epoch(
@@ -120,12 +105,12 @@ def train_epoch(
     epoch: int,
     before_step: Callable[[], None] | None = None,
 ) -> float:
-    """One pass over `images`; returns the mean training loss of its batches.
+    """Train for one pass over `images`; returns the mean training loss of its batches.
 
-    A step needs nothing from the CPU but its launch: order, augmentation and rates of the whole epoch lie
-    on the device before the first, and losses stay there until the last. So the loop never waits for a
-    number. Each of several processes takes its shard of a batch, weights the loss by the shard's size,
-    and adds its gradients to those of the others.
+    Within an epoch the CPU and a GPU do not wait for each other: order, augmentation and rates of the whole
+    epoch are sent to the device before the first step, and the losses stay there until after the last. Each
+    of several processes takes its share of every batch, weights its loss by the size of that share, and adds
+    its gradients to those of the others.
 
     Args:
         images: uint8 images on the device that trains.
@@ -135,25 +120,17 @@ def train_epoch(
     Raises:
         CourseError: the loss is no longer finite.
     """
-    device = images.labels.device
+    device, size = images.labels.device, recipe.batch_size
     dtype = devices.training_dtype(device)
-    done = epoch - 1  # schedules count the epochs that lie behind
-    # Anew for each epoch, so that a resumed training has the same.
+    # Its scale starts anew in each epoch, so that a checkpoint need not keep it.
     scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
-    steps = len(images) // recipe.batch_size
-    rates = [recipe.rate_at(done + step / steps) for step in range(steps)]
-    if device.type != "cpu":  # there a plain number is quicker
-        rates = torch.tensor(rates).to(device, non_blocking=True)
+    augmentation = augmentation_at(recipe, epoch - 1)
+    shard = distributed.shard(size)
+    stream = batches(images, size, seed=seed, epoch=epoch, augmentation=augmentation, shard=shard)
+    rates = _rates(recipe, epoch, len(images) // size, device)
     total = torch.zeros((), device=device)
+
     model.train()
-    stream = batches(
-        images,
-        recipe.batch_size,
-        seed=seed,
-        epoch=epoch,
-        augmentation=augmentation_at(recipe, done),
-        shard=distributed.shard(recipe.batch_size),
-    )
     for (inputs, labels), rate in zip(stream, rates, strict=True):
         if before_step is not None:
             before_step()
@@ -162,15 +139,16 @@ def train_epoch(
         optimizer.zero_grad()
         with devices.autocast(device, dtype):
             loss = training_loss(recipe, model(inputs), labels)
-        if len(labels) < recipe.batch_size:
-            loss = loss * (len(labels) / recipe.batch_size)
+        if len(labels) < size:  # a share of the batch: the shares' losses add up to the mean over the batch
+            loss = loss * (len(labels) / size)
         scaler.scale(loss).backward()
         distributed.all_reduce(weight.grad for weight in model.parameters() if weight.grad is not None)
         scaler.step(optimizer)
         scaler.update()
         total += loss.detach()
+
     distributed.all_reduce([total])
-    mean = total.item() / steps
+    mean = total.item() / len(rates)
     if not math.isfinite(mean):
         raise CourseError(
             f"The loss of {recipe.name!r} became {mean} in epoch {epoch} at rate "
@@ -180,7 +158,12 @@ def train_epoch(
 
 
 def validate(model: nn.Module, images: Images) -> dict[str, float | None]:
-    """Loss and accuracy on the held-out images, or None for both where there are none."""
+    """Measure `model` on the held-out images.
+
+    Returns:
+        val_loss (mean cross entropy in nats, whatever loss training minimises) and val_accuracy (0 to 1);
+        None for both where there are no images.
+    """
     if not len(images):
         return {"val_loss": None, "val_accuracy": None}
     outputs = distributed.map_shards(partial(evaluate.predict, model), images.pixels)
@@ -188,16 +171,31 @@ def validate(model: nn.Module, images: Images) -> dict[str, float | None]:
     return {"val_loss": evaluate.loss(outputs, labels), "val_accuracy": evaluate.accuracy(outputs, labels)}
 
 
+def _seed_dropout(seed: int, epoch: int) -> None:
+    """Seed PyTorch's own generator, so that dropout draws the same in an epoch after a resume.
+
+    Each epoch has other draws, and so has each of several processes, because they see other images.
+    """
+    torch.manual_seed(epoch_seed(seed, epoch) + 10_007 * distributed.rank())
+
+
+def _rates(recipe: Recipe, epoch: int, steps: int, device: torch.device) -> list[float] | Tensor:
+    """The learning rate of each step of an epoch."""
+    rates = [recipe.rate_at(epoch - 1 + step / steps) for step in range(steps)]
+    # A CPU multiplies faster by a plain number. To a GPU each number would be sent on its own.
+    return rates if device.type == "cpu" else torch.tensor(rates).to(device, non_blocking=True)
+
+
 @contextmanager
-def _compiled(model, wanted) -> Iterator[nn.Module]:
-    """The network that takes the steps: itself, or compiled; then a failure to compile is one sentence."""
+def _compiled(model: nn.Module, wanted: bool) -> Iterator[nn.Module]:
+    """The network that takes the steps: `model`, or `model` compiled, whose failures become one sentence."""
     if not wanted:
         yield model
         return
     if distributed.world_size() > 1:
         raise CourseError("A compiled step is for one process: leave out --compile.")
     try:
-        yield torch.compile(model, mode="reduce-overhead", dynamic=False)
+        yield cast(nn.Module, torch.compile(model, mode="reduce-overhead", dynamic=False))
     except torch._dynamo.exc.TorchDynamoException as error:
         raise CourseError(
             f"torch.compile does not work here ({type(error).__name__}): leave out --compile."
@@ -205,18 +203,20 @@ def _compiled(model, wanted) -> Iterator[nn.Module]:
 
 
 class _Bar:
-    """A bar over the epochs, with the last loss and accuracy behind it."""
+    """A progress bar over the epochs that shows the latest loss and accuracy."""
 
-    def __init__(self, done, epochs, shown):
+    def __init__(self, done: int, epochs: int, shown: bool):
         self._bar = tqdm(initial=done, total=epochs, disable=not shown, unit="epoch")
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bar.close()
 
-    def show(self, loss, accuracy):
+    def show(self, loss: float, accuracy: float | None) -> None:
         shown = "not validated" if accuracy is None else f"{accuracy:.1%}"
         self._bar.set_postfix(loss=f"{loss:.3f}", accuracy=shown, refresh=False)
         self._bar.update()

@@ -1,4 +1,6 @@
-"""What training minimises, and the optimizer that does it."""
+"""The loss that training minimises, and the optimizer that minimises it."""
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -7,23 +9,29 @@ from torch import Tensor, nn
 from ..recipes import Recipe
 from .muon import Muon
 
-# Rates of the last layer (a matrix) and of the biases (vectors), as multiples of the filters' rate: Muon
-# makes all steps of the filters equally long, so their rate does not suit weights that SGD moves.
-# airbench94_muon (Jordan 2024) has 0.67 and 0.053 beside 0.24, for a loss summed over 2,000 images and logits
-# divided by the width, 256. For a mean loss and logits divided by the width's root, as here, that is 22 and
-# 440; these are half of it.
+# The rates of the last layer's matrix (2 dimensions) and of the biases (1) as multiples of the filters' rate,
+# which does not suit weights that SGD moves, because Muon makes every step of the filters equally long.
+# Jordan's program airbench94_muon (2024) has rates of 0.67 and 0.053 beside 0.24 for the filters. There, the
+# loss is summed over 2,000 images and the logits are divided by the width, 256. Here the loss is a mean,
+# which makes gradients 2,000 times smaller, and the logits are divided by √256, which makes weights of the
+# last layer 16 times smaller and their gradients 16 times larger. The same steps would need rates of
+# 0.67 / 0.24 · 2,000 / 16² = 22 and 0.053 / 0.24 · 2,000 = 440. These are half of that.
 MUON_SCALES = {2: 11, 1: 220}
 
 
 def training_loss(recipe: Recipe, logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy, or the squared distance of the logits from the one-hot label (Hui and Belkin 2021).
+    """The loss of a batch that a recipe's training minimises, the mean over its images.
 
-    The second is summed over the classes; both are means over the batch. Cross entropy may smooth
-    the labels (Szegedy et al. 2016, section 7).
+    For an image it is the cross entropy in nats, whose labels the recipe may smooth (Szegedy et al. 2016,
+    section 7), or the squared distance of the logits from the one-hot label, summed over the classes
+    (Hui and Belkin 2021).
 
     Args:
-        logits: [N, classes].
+        logits: floating point [N, classes].
         labels: int64 [N].
+
+    Returns:
+        A tensor without dimensions, float32 for the squared distance.
     """
     if recipe.loss == "squared-error":
         target = F.one_hot(labels, logits.shape[1])
@@ -32,8 +40,11 @@ def training_loss(recipe: Recipe, logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    """Adam, AdamW, SGD with momentum 0.9, or Muon, as the recipe says."""
-    settings = {"lr": recipe.rate, "weight_decay": recipe.weight_decay}
+    """The recipe's optimizer for all weights of `model`: Adam, AdamW, SGD with momentum 0.9, or Muon.
+
+    The model must already be on the device that trains it.
+    """
+    settings: dict[str, Any] = {"lr": recipe.rate, "weight_decay": recipe.weight_decay}
     if recipe.optimizer == "muon":
         trained = [weight for weight in model.parameters() if weight.requires_grad]
         by_dimensions = {n: [weight for weight in trained if weight.ndim == n] for n in (4, 2, 1)}
@@ -43,6 +54,6 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True, **settings)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    # Then a step may be recorded as a CUDA graph, which reads its rate on the device.
+    # So that a compiled step can be recorded as a CUDA graph, which reads the rate from the GPU's memory.
     graphs = next(model.parameters()).device.type == "cuda"
     return kind(model.parameters(), capturable=graphs, **settings)

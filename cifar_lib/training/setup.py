@@ -1,4 +1,4 @@
-"""What stands ready before the first step: device, images, network, optimizer."""
+"""What is prepared before the first step: device, images, network, optimizer."""
 
 from dataclasses import dataclass
 
@@ -13,50 +13,62 @@ from ..system import device as devices
 from ..system import distributed
 from .optimizers import make_optimizer
 
-PREPARE_IMAGES = 5_000  # enough to see the covariance of patches
-LARGEST_SEED = 2**32 - 1
+PREPARE_IMAGES = 5_000  # nearly five million patches of 2×2 pixels, plenty for a covariance of 12 numbers
+LARGEST_SEED = 2**32 - 1  # so that the seeds of all epochs fit into the 64 bits that PyTorch takes
 
 
 @dataclass
 class Setup:
-    """All that `train_epoch` needs; the images and the network lie on the device."""
+    """All that `train_epoch` needs. The images and the network are on the device.
+
+    Args:
+        training: the images to train on.
+        validation: the held-out images; empty for a recipe without a holdout.
+        model: the network, its weights in channels-last order.
+    """
 
     device: torch.device
     training: Images
-    validation: Images  # empty for a recipe without a holdout
+    validation: Images
     model: nn.Module
     optimizer: torch.optim.Optimizer
 
 
 def set_up(recipe: Recipe, dataset: Dataset, seed: int = 0, device: str | None = None) -> Setup:
-    """Make ready to train a recipe: a fresh network and its optimizer, the images split and on the device.
+    """Prepare a training: split the images, build the network and its optimizer, move all to the device.
+
+    A network with a method `prepare`, as `FastCNN` has for its whitened first layer, is given the first
+    5,000 images to train on, normalised.
 
     Args:
-        seed: sets the initial weights.
-        device: "cpu", "cuda", ... or None for the best there is.
+        seed: sets the initial weights; 0 to 2³² − 1.
+        device: "cpu", "cuda" or "cuda:1"; None for a GPU where there is one, else the CPU.
 
     Raises:
-        CourseError: the recipe does not fit the images, or the device is not there.
+        CourseError: the seed is out of range, the device does not exist, the images are too few for the
+            recipe's holdout or batch size, or the network cannot be built for images of their shape.
     """
     if not 0 <= seed <= LARGEST_SEED:
         raise CourseError(f"A seed is a whole number from 0 to {LARGEST_SEED}, not {seed}.")
     place = devices.select_device(device)
     training, validation = _divided(recipe, dataset)
-    shape = tuple(dataset.train.pixels.shape[1:])
+    channels, height, width = dataset.train.pixels.shape[1:]
+    shape = (channels, height, width)
     for done in range(recipe.epochs if recipe.sides else 1):
         augmentation_at(recipe, done).check(shape)
 
     torch.manual_seed(seed)
     model = models.build(recipe, shape, len(dataset.classes))
     models.check_shapes(model, recipe, shape, len(dataset.classes))
-    if hasattr(model, "prepare"):
-        model.prepare(normalize(training.pixels[:PREPARE_IMAGES]))
+    prepare = getattr(model, "prepare", None)
+    if prepare is not None:
+        prepare(normalize(training.pixels[:PREPARE_IMAGES]))
     model = models.replicate(model).to(device=place, memory_format=torch.channels_last)
     model = kernels.quicken(model)
     return Setup(place, training.to(place), validation.to(place), model, make_optimizer(recipe, model))
 
 
-def _divided(recipe, dataset):
+def _divided(recipe: Recipe, dataset: Dataset) -> tuple[Images, Images]:
     """The images to train on and those to validate on, if they are enough for the recipe."""
     images = dataset.train
     training, validation = split(images) if recipe.holdout else (images, images[:0])
@@ -75,7 +87,12 @@ def _divided(recipe, dataset):
 
 
 def augmentation_at(recipe: Recipe, done: int) -> Augmentation:
-    """The augmentation of an epoch, of which `done` lie behind it."""
+    """The augmentation of the epoch that follows `done` epochs."""
     side = recipe.side_at(done)
-    sizes = {"window": side} if recipe.crop else {"side": side}
-    return Augmentation(flip=recipe.flip, shift=recipe.shift, border=recipe.border, **sizes)
+    return Augmentation(
+        flip=recipe.flip,
+        shift=recipe.shift,
+        border=recipe.border,
+        window=side if recipe.crop else None,
+        side=None if recipe.crop else side,
+    )

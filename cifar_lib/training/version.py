@@ -1,4 +1,4 @@
-"""Which code trains: the version that a record names."""
+"""The version of the code that trains, which a record names."""
 
 import ast
 import hashlib
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def imported_files(path: Path) -> set[Path]:
-    """The library's files that `path` imports, directly or through others; itself too."""
+    """The library's files that importing `path` loads: `path` itself, what it imports, what that imports …"""
     found: set[Path] = set()
     waiting = [path]
     while waiting:
@@ -24,16 +24,16 @@ def imported_files(path: Path) -> set[Path]:
                 module = package.joinpath(*(node.module or "").split("."))
                 names = [module, *(module / alias.name for alias in node.names)]
                 files = [file for name in names for file in (name.with_suffix(".py"), name / "__init__.py")]
-                # The root's own `__init__` says what the library is, and computes nothing.
+                # Without the package's own `__init__`, whose docstring may change and which computes nothing.
                 waiting += [file for file in files if file.exists() and file.parent != ROOT]
     return found
 
 
 def code_version() -> str:
-    """The package's version and a hash of all modules that the training imports."""
-    files = sorted(imported_files(Path(__file__).with_name("loop.py")))
+    """The package's version, "+", and eight hexadecimal digits of a hash of all modules that train."""
+    files = sorted(imported_files(Path(__file__).with_name("__init__.py")))
     content = b"".join(path.read_bytes() for path in files)
     return f"{__version__}+{hashlib.sha256(content).hexdigest()[:8]}"
 
 
-CODE_VERSION = code_version()  # at import: a long run must not take the name of later edits
+CODE_VERSION = code_version()  # at import, because files may be edited during a long run

@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from cifar_lib import CourseError, data, recipes, runs, training
+from cifar_lib import CourseError, data, recipes, runs
 from cifar_lib.__main__ import main
 from cifar_lib.data import layouts
 from cifar_lib.system import device, files
@@ -346,32 +346,6 @@ def test_prepared_file_of_something_else(folder):
     refused(folder, "is damaged: delete it")
 
 
-@pytest.fixture
-def checkpoint(tmp_path, tiny, toy_images):
-    path = tmp_path / "tiny.safetensors"
-    training.train(tiny.replace(epochs=1), toy_images, checkpoint=path)
-    return path
-
-
-@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
-def test_damaged_checkpoint(share, checkpoint, tiny, toy_images):
-    cut(checkpoint, share)
-    before = checkpoint.read_bytes()
-    text = sentence(training.train, tiny.replace(epochs=1), toy_images, checkpoint=checkpoint)
-    assert f"{checkpoint} is damaged" in text
-    assert checkpoint.read_bytes() == before
-
-
-@pytest.mark.parametrize("change", ["seed", "recipe", "images"])
-def test_checkpoint_of_another_run(change, checkpoint, tiny, toy_images):
-    recipe = tiny.replace(epochs=1, rate=0.1) if change == "recipe" else tiny.replace(epochs=1)
-    images = data.load("toy/shuffled") if change == "images" else toy_images
-    before = checkpoint.read_bytes()
-    text = sentence(training.train, recipe, images, seed=int(change == "seed"), checkpoint=checkpoint)
-    assert f"{checkpoint} belongs to another run: delete it" in text
-    assert checkpoint.read_bytes() == before
-
-
 OLD_RECORD = (
     Path(__file__).parent.parent / "runs" / "records" / "schema-1.json"
 )  # the first that was ever recorded
@@ -523,14 +497,6 @@ def test_a_failure_while_writing_leaves_what_was_there(tmp_path):
     assert fakes.snapshot(path.parent) == {path: b"before"}
 
 
-def test_a_file_where_a_folder_is_needed(tmp_path, tiny, toy_images):
-    (tmp_path / "file").write_text("kept")
-    path = tmp_path / "file" / "deeper" / "tiny.safetensors"
-    text = sentence(training.train, tiny.replace(epochs=1), toy_images, checkpoint=path)
-    assert f"{path} cannot be written: a file stands where a folder is needed" in text
-    assert (tmp_path / "file").read_text() == "kept"
-
-
 FULL_DISK = """
 import resource, signal, sys, torch
 from pathlib import Path
@@ -556,23 +522,6 @@ def test_safetensors_that_cannot_be_written_whole(tmp_path):
     done = subprocess.run([sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"{path} cannot be written: File too large")
     assert fakes.snapshot(path.parent) == {path: b"before"}
-
-
-def test_no_space_for_a_checkpoint_keeps_the_last_one(checkpoint, tiny, toy_images, monkeypatch):
-    recipe = tiny.replace(epochs=2)
-    checkpoint.unlink()
-    saved = []
-
-    def save(tensors, path, notes):
-        if saved:
-            failing(errno.ENOSPC)()
-        saved.append(True)
-        return save_file(tensors, path, notes)
-
-    monkeypatch.setattr(training.checkpoint, "save_file", save)
-    assert "No space is left" in sentence(training.train, recipe, toy_images, checkpoint=checkpoint)
-    monkeypatch.undo()
-    assert len(training.train(recipe, toy_images, checkpoint=checkpoint).history) == 2
 
 
 def test_no_space_for_a_record_keeps_the_checkpoint(recorded_folder, cache, tiny, monkeypatch):
@@ -642,11 +591,6 @@ def test_a_root_that_is_a_file(tmp_path, monkeypatch):
 
 
 # Names and numbers
-
-
-def test_batch_larger_than_the_training_images(tiny, toy_images):
-    text = sentence(training.train, tiny.replace(batch_size=361), toy_images)
-    assert "A batch of 361 is more than the 360 images" in text
 
 
 @pytest.mark.parametrize(

@@ -76,11 +76,11 @@ def test_a_later_version_is_named(tmp_path, monkeypatch):
 
 
 def test_a_recorded_run_has_the_predictions_of_its_network(recorded_folder, tiny, toy_images):
-    recipe = tiny.replace(epochs=1, views=2)
+    recipe = tiny.replace(epochs=1, views=6)
     kept = runs.load_record(fakes.record(recipe, keep_weights=True))
     labels, _ = runs.load_labels(runs.labels_file("toy"))
     assert torch.equal(labels["test"], toy_images.test.labels)
-    plain, mean = evaluate.predict_plain_and_mean(kept.network(), toy_images.test.pixels, 2)
+    plain, mean = evaluate.predict_plain_and_mean(kept.network(), toy_images.test.pixels, 6)
     assert torch.equal(kept.predictions().classes[:, 0], plain.argmax(1))
     assert torch.equal(kept.predictions("test_views").classes[:, 0], mean.argmax(1))
     assert kept.predictions("val").accuracy(labels["val"]) == kept.result["val_accuracy"]

@@ -1,4 +1,4 @@
-"""Muon, against its definition, and trainings with it."""
+"""Muon against its definition."""
 
 import pytest
 import torch
@@ -58,10 +58,10 @@ def test_muon_takes_the_documented_step(kind):
     torch.testing.assert_close(bias.detach(), torch.full((5,), shift))
 
 
-@pytest.mark.parametrize("alone", [0, muon.ALONE])
+@pytest.mark.parametrize("alone", [0, muon.STACKED_NUMBERS])
 def test_filters_of_one_shape_do_not_see_each_other(alone, monkeypatch):
     """Together as each by itself, in whatever order memory holds them."""
-    monkeypatch.setattr(muon, "ALONE", alone)
+    monkeypatch.setattr(muon, "STACKED_NUMBERS", alone)
     torch.manual_seed(0)
     shapes = [(6, 4, 3, 3), (40, 2, 3, 3), (6, 4, 3, 3), (6, 2, 3, 6), (40, 2, 3, 3), (6, 36)]
     weights = [torch.randn(shape) for shape in shapes]
@@ -80,6 +80,40 @@ def test_filters_of_one_shape_do_not_see_each_other(alone, monkeypatch):
         (single,) = stepped([place])
         torch.testing.assert_close(together, single, rtol=0, atol=0.01)  # a step has lengths of 0.1
         assert not torch.allclose(single, weights[place], atol=0.05)
+
+
+@pytest.mark.parametrize("shape", [(20, 60), (60, 20), (2, 20, 60)])
+def test_three_iterations_bring_singular_values_to_about_one(shape, float32):
+    """All that are at least a fiftieth of the matrix's norm come to lie between 0.68 and 1.21."""
+    torch.manual_seed(0)
+    matrix = torch.randn(shape)
+    before = torch.linalg.svdvals(matrix)
+    assert (before > 0.02 * before.square().sum(-1, keepdim=True).sqrt()).all()
+    found = torch.linalg.svdvals(muon.orthogonal(matrix))
+    assert found.min() > 0.68 and found.max() < 1.21
+
+
+def test_a_matrix_of_zeros_stays_zero():
+    assert torch.equal(muon.orthogonal(torch.zeros(3, 5)), torch.zeros(3, 5))
+
+
+def test_the_step_has_the_dtype_of_its_weights(monkeypatch):
+    """However the products are rounded."""
+    seen = []
+    monkeypatch.setattr(muon.devices, "training_dtype", lambda device: seen.append(device) or torch.bfloat16)
+    torch.manual_seed(0)
+    matrix = torch.randn(4, 6)
+    found = muon.orthogonal(matrix)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, found.bfloat16().float())  # so the products were rounded
+
+
+def test_weights_without_a_gradient_stay(float32):
+    moved, still = (torch.nn.Parameter(torch.ones(2, 3)) for _ in range(2))
+    optimizer = muon.Muon([moved, still], [], lr=0.1)
+    moved.grad = torch.ones(2, 3)
+    optimizer.step()
+    assert torch.equal(still, torch.ones(2, 3)) and not torch.equal(moved, torch.ones(2, 3))
 
 
 def test_the_fast_network_learns_the_toy_images():

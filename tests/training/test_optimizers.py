@@ -1,9 +1,74 @@
-"""The optimizers of the recipes."""
+"""Losses against their formulas, and the groups of each optimizer."""
 
+import math
+
+import pytest
 import torch
+import torch.nn.functional as F
 
+from cifar_lib import models, training
 from cifar_lib.recipes import RECIPES
-from cifar_lib.training import make_optimizer
+
+LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 3.0]])
+
+
+LABELS = torch.tensor([0, 2])
+
+
+def test_the_usual_training_loss_is_torchs_cross_entropy(tiny):
+    rows = [-math.log(math.exp(2) / (math.exp(2) + math.exp(-1) + math.exp(0.5)))]
+    rows.append(-math.log(math.exp(3) / (1 + 1 + math.exp(3))))
+    found = training.training_loss(tiny, LOGITS, LABELS)
+    assert found.item() == pytest.approx(sum(rows) / 2, rel=1e-6)
+    assert torch.equal(found, F.cross_entropy(LOGITS, LABELS))
+
+
+def test_smoothed_labels_mix_the_label_with_all_classes(tiny):
+    plain = -F.log_softmax(LOGITS, 1)
+    expected = (0.8 * plain[[0, 1], LABELS] + 0.2 * plain.mean(1)).mean()
+    found = training.training_loss(tiny.replace(label_smoothing=0.2), LOGITS, LABELS)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_squared_error_is_the_distance_from_the_one_hot_label(dtype, tiny):
+    rows = [(2 - 1) ** 2 + (-1) ** 2 + 0.5**2, 0 + 0 + (3 - 1) ** 2]
+    found = training.training_loss(tiny.replace(loss="squared-error"), LOGITS.to(dtype), LABELS)
+    assert found.item() == sum(rows) / 2
+    assert found.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "options"),
+    [
+        ("adam", torch.optim.Adam, {}),
+        ("adamw", torch.optim.AdamW, {}),
+        ("sgd", torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+    ],
+)
+def test_torchs_optimizers_have_the_recipes_settings(name, kind, options, tiny):
+    model = models.build(tiny, (3, 32, 32))
+    found = training.make_optimizer(tiny.replace(optimizer=name), model)
+    (group,) = found.param_groups
+    assert type(found) is kind
+    expected = {"lr": 0.005, "weight_decay": 0.001} | options
+    assert {option: group[option] for option in expected} == expected
+    assert list(map(id, group["params"])) == list(map(id, model.parameters()))
+
+
+def test_muon_moves_filters_the_last_layer_and_biases_at_rates_1_11_and_220(tiny):
+    recipe = tiny.replace(optimizer="muon", model="fast-cnn", options={"widths": [8, 16, 16]})
+    model = models.build(recipe, (3, 32, 32))
+    optimizer = training.make_optimizer(recipe, model)
+    filters, last, biases = optimizer.param_groups
+    assert [group["scale"] for group in optimizer.param_groups] == [1, 11, 220]
+    assert [group["momentum"] for group in optimizer.param_groups] == [0.6, 0.85, 0.85]
+    assert [group["orthogonal"] for group in optimizer.param_groups] == [True, False, False]
+    assert {group["lr"] for group in optimizer.param_groups} == {0.005}
+    assert {group["weight_decay"] for group in optimizer.param_groups} == {0.001}
+    assert {weight.ndim for weight in filters["params"]} == {4} and len(filters["params"]) == 6
+    assert [weight.shape for weight in last["params"]] == [(10, 16)]
+    assert {weight.ndim for weight in biases["params"]} == {1} and len(biases["params"]) == 6
 
 
 def test_the_papers_optimizer_is_adam_as_it_was_published():

@@ -1,4 +1,4 @@
-"""Measures on logits made by hand, and arithmetic in bfloat16 against float32."""
+"""Measures on logits made by hand, views, and arithmetic in bfloat16 against float32."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cifar_lib import data, evaluate, models, recipes, runs, training
+from cifar_lib import data, evaluate, models, recipes, training
 from cifar_lib.system import device
 
 LOGITS = torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [1.0, 3.0, 2.0], [2.0, 1.0, 3.0]])
@@ -31,41 +31,6 @@ def test_confusion_counts_true_by_predicted():
     assert (never[0, 0], never[1, 1], never[1, 2], never.sum()) == (1, 1, 1, 3)
 
 
-@pytest.mark.parametrize(
-    ("share", "n", "low", "high"),
-    [
-        (0.5, 10, 0.23659, 0.76341),
-        (0.0, 10, 0.0, 0.27753),
-        (1.0, 10, 0.72247, 1.0),
-        (0.1, 100, 0.05523, 0.17437),
-        (0.72, 10_000, 0.71112, 0.72871),
-    ],
-)
-def test_wilsons_interval(share, n, low, high):
-    assert evaluate.interval(share, n) == pytest.approx((low, high), abs=2e-5)
-
-
-def test_wilsons_interval_is_its_formula():
-    z, p, n = 2.5758293, 0.3, 50
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    assert evaluate.interval(p, n, 0.99) == pytest.approx((middle - half, middle + half))
-
-
-def test_calibration():
-    def confident(share):
-        return [math.log(share), math.log(1 - share)]
-
-    logits = torch.tensor([confident(0.95)] * 4 + [confident(0.65)] * 2 + [[0.0, 500.0]])
-    labels = torch.tensor([0, 0, 0, 1, 0, 1, 1])
-    confidence, right, count, error = evaluate.calibration(logits, labels)
-    assert count.tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 5]
-    assert confidence[[6, 9]].tolist() == pytest.approx([0.65, 0.96])
-    assert right[[6, 9]].tolist() == pytest.approx([0.5, 0.8])
-    assert right[:6].isnan().all()
-    assert error == pytest.approx((2 * 0.15 + 5 * 0.16) / 7, rel=1e-5)
-
-
 def test_a_network_that_is_always_right_and_sure_is_calibrated():
     assert evaluate.calibration(500 * torch.eye(10), torch.arange(10))[3] == 0
 
@@ -86,20 +51,22 @@ def test_logits_are_those_of_evaluation_mode_and_leave_the_mode_alone(toy_images
     assert not outputs.requires_grad
     assert model.training
     assert torch.equal(model.bn_conv1.running_mean, before)
+    model.eval()
+    evaluate.predict(model, pixels)
+    assert not model.training
 
 
 @pytest.mark.parametrize("views", [1, 2, 6])
-def test_the_results_are_those_of_both_ways_to_look_and_no_view_is_computed_twice(views, toy_images):
+def test_the_plain_and_the_mean_outputs_come_from_views_that_are_computed_once(views, toy_images):
     torch.manual_seed(0)
     model, seen = models.SkipCNN(width=4), []
     model.register_forward_hook(lambda _, inputs, outputs: seen.append(len(outputs)))
-    images = toy_images.test
-    found = runs.replay._results(model, {"test": images}, views)
-    assert sum(seen) == views * len(images)
-    plain, mean = (evaluate.predict(model, images.pixels, n) for n in (1, views))
-    assert found["test_accuracy"] == evaluate.accuracy(plain, images.labels)
-    assert found["test_loss"] == evaluate.loss(plain, images.labels)
-    assert found.get("test_accuracy_views") == (evaluate.accuracy(mean, images.labels) if views > 1 else None)
+    pixels = toy_images.test.pixels
+    plain, mean = evaluate.predict_plain_and_mean(model, pixels, views)
+    assert sum(seen) == views * len(pixels)
+    assert torch.equal(plain, evaluate.predict(model, pixels))
+    assert torch.equal(mean, evaluate.predict(model, pixels, views))
+    assert torch.equal(plain, mean) == (views == 1)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.2), (torch.float16, 0.1)])
@@ -146,13 +113,49 @@ def test_outputs_on_a_gpu_agree_with_the_cpu(toy_images):
     torch.testing.assert_close(there, here, rtol=1e-2, atol=1e-2)
 
 
+def confident(*shares):
+    """Logits of two classes, of which the first has these probabilities."""
+    return torch.tensor([[math.log(share), math.log(1 - share)] for share in shares])
+
+
+def test_calibration():
+    logits = torch.cat([confident(*[0.95] * 4, *[0.65] * 2), torch.tensor([[0.0, 500.0]])])
+    labels = torch.tensor([0, 0, 0, 1, 0, 1, 1])
+    confidence, right, count, error = evaluate.calibration(logits, labels)
+    assert count.tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 5]
+    assert confidence[[6, 9]].tolist() == pytest.approx([0.65, 0.96])
+    assert right[[6, 9]].tolist() == pytest.approx([0.5, 0.8])
+    assert confidence[:6].isnan().all() and right[:6].isnan().all()
+    assert error == pytest.approx((2 * 0.15 + 5 * 0.16) / 7, rel=1e-5)
+
+
+def test_a_confidence_belongs_to_the_bin_whose_lower_limit_it_reached():
+    logits, labels = confident(0.87, 0.83, 0.79), torch.tensor([0, 0, 0])
+    assert evaluate.calibration(logits, labels)[2].tolist() == [0] * 7 + [1, 2, 0]
+    assert evaluate.calibration(logits, labels, bins=4)[2].tolist() == [0, 0, 0, 3]
+    halves = torch.zeros(1, 2)  # a confidence of exactly one half
+    assert evaluate.calibration(halves, labels[:1], bins=2)[2].tolist() == [0, 1]
+
+
 @pytest.mark.parametrize("views", [1, 2, 6])
-def test_views_are_weighted_and_see_the_image_from_all_sides(views):
-    image = torch.arange(48.0).view(1, 3, 4, 4)
-    seen = evaluate.weighted_views(image, views)
-    assert len(seen) == views
-    assert sum(weight for weight, _ in seen) == 1
-    assert torch.equal(seen[0][1], image)
-    if views == 6:
-        assert torch.equal(seen[2][1][..., 1:, 1:], image[..., :3, :3])  # moved down and right
-        assert torch.equal(seen[4][1][..., :3, :3], image[..., 1:, 1:])
+def test_predictions_are_the_weighted_mean_over_the_views(views, toy_images):
+    """By hand: the mirror image, and both of them shifted by one pixel with half the weight."""
+    torch.manual_seed(0)
+    model, pixels = models.SkipCNN(width=4).eval(), toy_images.test.pixels[:5]
+    framed = F.pad(data.normalize(pixels), (1,) * 4, mode="reflect")
+    places = {1: [(1, 1)], 2: [(1, 1)], 6: [(1, 1), (0, 0), (2, 2)]}[views]
+    total, weights = 0, 0
+    with torch.no_grad():
+        for down, right in places:
+            view = framed[..., down : down + 32, right : right + 32]
+            for shown in (view, view.flip(3))[:views]:
+                weight = 1 if (down, right) == (1, 1) else 0.5
+                total, weights = total + weight * model(shown), weights + weight
+    torch.testing.assert_close(evaluate.predict(model, pixels, views), total / weights)
+
+
+def test_images_are_taken_in_parts_that_fit_the_device(toy_images):
+    model, sizes = models.SkipCNN(width=4), []
+    model.register_forward_hook(lambda _, inputs, outputs: sizes.append(len(outputs)))
+    evaluate.predict(model, toy_images.train.pixels)
+    assert sizes == [250, 150]

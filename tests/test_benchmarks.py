@@ -1,0 +1,97 @@
+"""Every benchmark still measures: what takes the time runs once, on a few generated images."""
+
+import importlib.util
+import io
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import torch
+
+from cifar_lib import recipes
+from cifar_lib.system import device
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+TINY = {
+    "company": ["study-quick", "--data", "toy", "--images", "128", "--rounds", "1", "--fixed"],
+    "growth": ["--data", "toy", "--images", "64", "--tables", "batch", "threads"],
+    "loop": ["--data", "toy", "--images", "64", "--epochs", "1", "--rounds", "1"],
+    "plain": ["--data", "toy", "--images", "100", "--batch", "50", "--epochs", "2"],
+    "roofline": ["study-quick", "--data", "toy", "--steps", "1"],
+    "scaling": ["--batches", "8", "--steps", "2", "--rounds", "1"],
+}
+
+
+@pytest.fixture(autouse=True)
+def freed_memory():
+    """The benchmarks keep it for their whole process, which here has other tests to run."""
+    yield
+    device.give_back_memory()
+
+
+def benchmark(name):
+    """A benchmark as a module."""
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_each_benchmark_has_a_tiny_run():
+    assert sorted(TINY) == sorted(path.stem for path in FOLDER.glob("*.py"))
+
+
+def test_company_trains_in_rounds(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("go\n"))
+    arguments = Namespace(data="toy", images=128, rounds=2, fixed=False)
+    benchmark("company").worker("mlp-quick", arguments)
+    ready, seconds = capsys.readouterr().out.split()
+    assert ready == "ready" and float(seconds) > 0
+
+
+def test_growth_measures_an_epoch():
+    seconds, peak = benchmark("growth").one_epoch(16, 4, 32, torch.get_num_threads(), "cpu", "toy")
+    assert seconds > 0 and peak > 1e8
+
+
+def test_both_loops_train_the_network(toy_images):
+    loop = benchmark("loop")
+    recipe = recipes.get("study-quick").replace(epochs=1, batch_size=100, holdout=False)
+    for way in (loop.tutorial_loop, loop.course_loop):
+        model, seconds = way(recipe, toy_images, 0, torch.device("cpu"))
+        assert seconds > 0
+        assert sum(p.numel() for p in model.parameters() if p.grad is not None) > 0
+
+
+def test_the_plain_program_learns_as_the_library_does(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["plain.py", *TINY["plain"]])
+    benchmark("plain").main()
+    lines = capsys.readouterr().out.splitlines()
+    losses = {(words[2], words[1]): float(words[-1]) for words in map(str.split, lines[1:-1])}
+    for name in ("Plain", "Library"):
+        assert losses[name, "2"] < losses[name, "1"]
+
+
+def test_roofline_finds_a_floor(monkeypatch, capsys):
+    roofline = benchmark("roofline")
+    monkeypatch.setattr(roofline, "MATRIX", 128)
+    monkeypatch.setattr(roofline, "COPIED", 100_000)
+    monkeypatch.setattr(sys, "argv", ["roofline.py", "study-quick", "--data", "toy", "--steps", "1"])
+    roofline.main()
+    assert "the floor is" in capsys.readouterr().out
+
+
+def test_scaling_measures_a_turn(capsys):
+    benchmark("scaling").worker(8, torch.get_num_threads(), 2)
+    assert capsys.readouterr().out.startswith('measured {"rate": ')
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", TINY)
+def test_a_benchmark_runs_as_a_program(name):
+    command = [sys.executable, FOLDER / f"{name}.py", *TINY[name]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) > 2
