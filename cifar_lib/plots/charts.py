@@ -317,11 +317,11 @@ def reliability(
         2, 1, sharex=True, figsize=(WIDTH, 4.4), gridspec_kw={"height_ratios": [3, 1]}
     )
     top.plot([0, 1], [0, 1], color=FAINT, lw=2, label="perfectly calibrated")
-    top.plot(confidence, accuracy, "o-", label=label)
+    top.plot(confidence.numpy(), accuracy.numpy(), "o-", label=label)
     top.set(title=title, ylabel="share that is right")
     top.legend()
     centers = (np.arange(len(count)) + 0.5) / len(count)
-    bottom.bar(centers, count, width=0.8 / len(count), color=COLORS[0])
+    bottom.bar(centers, count.numpy(), width=0.8 / len(count), color=COLORS[0])
     bottom.set(xlabel="confidence of the prediction", ylabel="images")
     return top, bottom
 
@@ -370,8 +370,8 @@ def attributions(pixels: torch.Tensor, maps: Mapping[str, torch.Tensor], title: 
         _show(axis, image)
     for row, values in zip(axes[1:], maps.values(), strict=True):
         for axis, value in zip(row, values, strict=True):
-            limit = value.abs().max().clamp(min=1e-12)  # so that a map of zeros is white
-            axis.imshow(value, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            limit = max(value.abs().max().item(), 1e-12)  # not 0, so that a map of zeros is white
+            axis.imshow(value.numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
             axis.set(xticks=[], yticks=[])
             axis.grid(False)
     for axis, label in zip(axes[:, 0], ["image", *maps], strict=True):
@@ -391,7 +391,7 @@ def _mean_and_range(
 
 def _show(axis: Axes, image: torch.Tensor) -> None:
     """One image without ticks: uint8 [C, H, W], or float from 0 to 1."""
-    pixels = image.permute(1, 2, 0).squeeze().numpy()
+    pixels = image.permute(1, 2, 0).squeeze(2).numpy()  # a grey image has no axis of channels
     axis.imshow(pixels, vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1, interpolation="nearest")
     axis.set(xticks=[], yticks=[])
     axis.grid(False)
