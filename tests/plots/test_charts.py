@@ -386,7 +386,7 @@ def test_descents_draws_one_path_or_more_than_there_are_colours():
 
 def test_attributions_are_red_where_they_speak_for_and_blue_where_against():
     pixels = torch.zeros(2, 3, 1, 3, dtype=torch.uint8)
-    maps = {"class": torch.tensor([[[4.0, -2.0, 0.0]], [[-0.1, 0.0, 0.1]]])}
+    maps = {"class": torch.tensor([[[4.0, -2.0, 0.0]], [[-0.2, 0.0, 0.1]]])}
     axes = plots.attributions(pixels, maps, "two maps")
     assert axes.shape == (2, 2)
     assert axes[0, 0].images[0].get_array().shape == (1, 3, 3)
@@ -397,7 +397,7 @@ def test_attributions_are_red_where_they_speak_for_and_blue_where_against():
         assert min(color[zero]) > 0.95
         assert not len(axes[1, column].get_xticks()) and not len(axes[1, column].get_yticks())
     # Each map has its own scale: its largest magnitude has the full colour, half of it a paler one.
-    assert [axis.images[0].get_clim() for axis in axes[1]] == [(-4, 4), pytest.approx((-0.1, 0.1))]
+    assert [axis.images[0].get_clim() for axis in axes[1]] == [(-4, 4), pytest.approx((-0.2, 0.2))]
     assert axes[0, 0].figure.get_suptitle() == "two maps"
 
 
