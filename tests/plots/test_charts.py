@@ -81,7 +81,8 @@ def test_grey_images_keep_their_brightness(dtype, white):
 
 def test_pictures_are_as_wide_as_the_text_or_as_asked():
     pixels = torch.zeros(4, 1, 2, 2)
-    assert plots.pictures(pixels, "", columns=4)[0, 0].figure.get_figwidth() == pytest.approx(7.2)
+    axes = plots.pictures(pixels, "")
+    assert axes.shape == (1, 10) and axes[0, 0].figure.get_figwidth() == pytest.approx(7.2)
     figure = plots.pictures(pixels, "", columns=2, size=1.5)[0, 0].figure
     assert tuple(figure.get_size_inches()) == pytest.approx((3.0, 3.4))
     labelled = plots.pictures(pixels, "", columns=2, size=1.5, labels="abcd")[0, 0].figure
@@ -103,6 +104,17 @@ def test_a_long_label_moves_no_image():
         return axes[0, 1].get_position().bounds
 
     assert place("a very long label indeed " * 5) == pytest.approx(place("a"))
+
+
+def test_labels_have_room_between_the_rows_and_below_the_last():
+    axes = plots.pictures(torch.zeros(4, 1, 2, 2), "", columns=2, size=1.5, labels="abcd")
+    figure = axes[0, 0].figure
+    figure.canvas.draw()
+    upper, lower = (row[0].texts[0].get_window_extent() for row in axes)
+    assert axes[0, 0].get_window_extent().y0 > upper.y1
+    assert upper.y0 > axes[1, 0].get_window_extent().y1
+    cropped = figure.get_tightbbox()  # in inches, as a figure is saved in a chapter
+    assert lower.y0 > figure.dpi * cropped.y0
 
 
 def test_verdicts_writes_the_predicted_class_and_whether_it_is_right():
@@ -288,13 +300,13 @@ def test_bars_are_as_long_as_their_values_with_the_first_on_top():
 
 
 def test_confusion_matrix_shades_each_row_by_its_shares():
-    counts = np.array([[6, 2], [0, 10]])
+    counts = np.array([[2, 6], [0, 10]])
     axis = plots.confusion_matrix(counts, ["cat", "dog"], "a matrix")
     image = axis.images[0]
-    assert image.get_array().tolist() == [[0.75, 0.25], [0, 1]]
+    assert image.get_array().tolist() == [[0.25, 0.75], [0, 1]]
     assert image.get_clim() == (0, 1) and image.get_cmap().name == "Blues"
-    assert texts(axis) == {"6": (0, 0), "2": (1, 0), "10": (1, 1)}
-    assert colors(axis) == {"6": "white", "2": "#222222", "10": "white"}
+    assert texts(axis) == {"2": (0, 0), "6": (1, 0), "10": (1, 1)}
+    assert colors(axis) == {"2": "#222222", "6": "white", "10": "white"}
     assert words(axis) == ("a matrix", "predicted class", "true class")
     assert tick_labels(axis.xaxis) == tick_labels(axis.yaxis) == ["cat", "dog"]
 

@@ -80,9 +80,9 @@ def everything_in(dtype):
 
 
 def curve(recipe, dataset, dtype, nudge=0):
-    """The history's numbers, a list an epoch, and a hash of the final weights.
+    """The history's numbers, a list per epoch, and a hash of the final weights.
 
-    With `nudge`, a number for the draw, the first weights are off by about one rounding of float32.
+    Where `nudge` is not 0, it seeds a change of the first weights by about one rounding of float32.
     """
 
     def nudged(model):
@@ -131,9 +131,7 @@ def normalised(dtype):
 
 
 def overflow(dataset):
-    """Whether a step is skipped whose gradients overflow in the last process alone."""
-    from cifar_lib import models
-
+    """Whether all processes skip a step whose gradients overflow in the last one only."""
     with everything_in(torch.float16):
         torch.manual_seed(0)
         model = models.replicate(models.build(TINY, (3, 32, 32)))
@@ -152,7 +150,7 @@ def refused(dataset):
 
 
 def basics(dataset):
-    """What the default suite looks at: few steps of two recipes."""
+    """What the default suite compares: few steps of two recipes."""
     found = {recipe.name: curve(recipe, dataset, torch.float64) for recipe in RECIPES}
     found["unshared"] = without_shared_batch_norm(TINY, dataset)
     found["norm"] = {str(kind): normalised(kind) for kind in (torch.float32, torch.bfloat16)}
