@@ -114,7 +114,14 @@ def test_a_long_chain_goes_on_in_the_next_column(draw):
     across = boxes.axis.lines[1]  # from the foot of the first column to the head of the second
     assert list(across.get_ydata()) == [-1, -1, 0] and across.get_xdata()[0] < across.get_xdata()[1] < step
     assert {boxes.color(texts[0]) for texts in boxes.words()} == {PLAIN}
+    head = [text for text in boxes.axis.texts if not text.get_text()][1]
+    assert head.xy == pytest.approx((step - step * (1 / 2 - 1 / 18), 0))  # the left edge
     assert boxes.words()[2] == ["pool", "2×2 max pool\n→ 6×8×8"]  # three columns are narrow
+
+
+def test_two_columns_of_one_chain_have_one_colour(draw):
+    boxes = draw(Chain(), "", rows=3)
+    assert {boxes.color(texts[0]) for texts in boxes.words()} == {PLAIN}
 
 
 class Skip(nn.Module):
@@ -196,6 +203,17 @@ def test_many_paths_share_boxes_as_wide_as_all_of_them(draw):
         assert list(line.get_xdata()) == pytest.approx([center])  # straight down, from and to the wide boxes
     assert boxes.arrows() == [("x", "paths: conv")] * 4 + [("paths: conv", "cat")] * 4
     assert not boxes.overlap()
+
+
+def test_a_short_path_leads_straight_into_the_wide_box_below(draw):
+    """Although the first path has one more box in the column where the wide box begins."""
+    model = Four()
+    model.paths[0] = nn.Sequential(nn.Conv2d(4, 4, 1), nn.Conv2d(4, 1, 1))
+    boxes = draw(model, "", (4, 8, 8))
+    step = WIDTH / 4
+    into = boxes.axis.lines[-4:]
+    assert [list(line.get_xdata()) for line in into] == [pytest.approx([step * i]) for i in range(4)]
+    assert boxes.arrows()[-4:] == [("paths: conv", "cat")] * 4
 
 
 def test_layers_of_a_list_go_by_its_name_and_their_kind(draw):

@@ -163,7 +163,7 @@ def basics(dataset):
 
 def exchanged():
     """What each function that exchanges something gives in this process."""
-    rank, seen = distributed.rank(), []
+    rank, seen, calls = distributed.rank(), [], []
 
     def doubled(rows):
         seen.append(len(rows))
@@ -179,7 +179,8 @@ def exchanged():
         "sums": [small.tolist(), whole.tolist(), str(whole.dtype)],
         "doubled": distributed.map_shards(doubled, torch.arange(5)[:, None]).tolist(),
         "rows": seen,
-        "first": distributed.on_first(lambda: [rank, "an object"]),
+        "first": distributed.on_first(lambda: calls.append(rank) or [rank, "an object"]),
+        "calls": calls,
         "failure": raised(distributed.on_first, fail),
         "same": raised(distributed.assert_equal, "weights", 7),
         "different": raised(distributed.assert_equal, "weights", rank),

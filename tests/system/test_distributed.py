@@ -172,6 +172,7 @@ def test_map_shards_gives_all_rows_to_each_process_which_computes_its_own(basics
 
 def test_on_first_gives_each_process_what_the_first_found_or_raised(basics):
     assert exchanged(basics, "first") == [[0, "an object"]] * 2
+    assert exchanged(basics, "calls") == [[0], []]
     assert exchanged(basics, "failure") == ["Process 0 failed."] * 2
 
 
