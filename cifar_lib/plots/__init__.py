@@ -4,10 +4,7 @@ from .charts import (
     COLORS,
     FAINT,
     INK,
-    PAPER,
-    RIGHT,
     WIDTH,
-    WRONG,
     attributions,
     bars,
     confusion_matrix,
@@ -19,7 +16,6 @@ from .charts import (
     reliability,
     scatter,
     share_table,
-    show,
     verdicts,
 )
 from .diagrams import network
@@ -28,10 +24,7 @@ __all__ = [
     "COLORS",
     "FAINT",
     "INK",
-    "PAPER",
-    "RIGHT",
     "WIDTH",
-    "WRONG",
     "attributions",
     "bars",
     "confusion_matrix",
@@ -44,6 +37,5 @@ __all__ = [
     "reliability",
     "scatter",
     "share_table",
-    "show",
     "verdicts",
 ]

@@ -1,111 +1,140 @@
-"""Every figure of the book, in one style. Importing this module sets matplotlib's style.
+"""Images, curves and tables of results, in the style that `course.mplstyle` sets.
 
-Each function draws into a new figure and returns its axes; `title` says the finding.
+`title` states the finding. Every function draws into a new figure, unless it is given an axis, and returns
+the axes, to which a chapter may add.
 """
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from ..evaluate import mean_and_spread
+from ..runs import Run
 
 plt.style.use(Path(__file__).with_name("course.mplstyle"))
 
-# Okabe and Ito's palette, readable with every kind of colour vision.
+# The palette of Okabe and Ito (2008), whose colours differ for every kind of colour vision.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
-INK, PAPER, FAINT = "#222222", "#FCFCFA", "#D9D9D4"
+INK, FAINT = "#222222", "#D9D9D4"
 RIGHT, WRONG = COLORS[2], COLORS[1]
-WIDTH = 7.2  # inches: the text column at 100 dots an inch
+WIDTH = 7.2  # inches: the text column at 100 dots per inch
 
 
-def pictures(pixels, title, *, columns=10, labels=None, size=None):
-    """Images in rows.
+def pictures(
+    pixels: torch.Tensor,
+    title: str,
+    *,
+    columns: int = 10,
+    labels: Sequence[str] | None = None,
+    size: float | None = None,
+) -> np.ndarray:
+    """Draw images in rows.
 
     Args:
-        pixels: uint8 [N, C, H, W] or float 0 to 1 of the same shape.
-        labels: a text under each image.
-        size: inches an image; by default the text's width is filled.
+        pixels: uint8 [N, C, H, W] or float from 0 to 1 of the same shape; C is 1 or 3.
+        columns: images per row.
+        labels: a text for each image, written under it.
+        size: inches per image; by default a row is as wide as the text.
+
+    Returns:
+        The axes [rows, columns].
     """
     rows = -(-len(pixels) // columns)
     side = size or WIDTH / columns
     height = rows * (side + (0.25 if labels is not None else 0)) + 0.4
     figure, axes = plt.subplots(rows, columns, figsize=(side * columns, height), squeeze=False)
     if labels is not None:
-        figure.get_layout_engine().set(hspace=0.3 / side, rect=(0, 0.22 / height, 1, 1 - 0.22 / height))
+        figure.set_layout_engine(
+            "constrained", hspace=0.3 / side, rect=(0, 0.22 / height, 1, 1 - 0.22 / height)
+        )
         figure.text(0, 0, " ")  # keeps the lowest labels when the figure is cropped to its content
     for axis in axes.flat:
         axis.axis("off")
     for i, (axis, image) in enumerate(zip(axes.flat, pixels, strict=False)):
-        show(axis, image)
+        _show(axis, image)
         if labels is not None:
             text = axis.text(
                 0.5, -0.05, labels[i], transform=axis.transAxes, ha="center", va="top", fontsize=9
             )
             text.set_in_layout(False)  # a long label must not push the images apart
-    head(figure, title)
+    _head(figure, title)
     return axes
 
 
-def show(axis, image):
-    """One image, [C, H, W] of uint8 or of 0 to 1, without ticks."""
-    image = image.permute(1, 2, 0).squeeze().numpy()
-    axis.imshow(image, vmin=0, vmax=255 if image.dtype == np.uint8 else 1, interpolation="nearest")
-    axis.set(xticks=[], yticks=[])
-    axis.grid(False)
+def verdicts(
+    pixels: torch.Tensor, predicted: Sequence[str], right: Iterable[bool] | torch.Tensor, title: str
+) -> np.ndarray:
+    """Draw images in a row, each with its predicted class at the top left and True or False at the top right.
 
+    This is the form in which the paper shows its results.
 
-def verdicts(pixels, predicted, right, title):
-    """The paper's figure: each image with its predicted class top left and True or False top right."""
-    figure, axes = plt.subplots(1, len(pixels), figsize=(WIDTH * 1.2, 1.7))
-    for axis, image, name, correct in zip(axes, pixels, predicted, right, strict=True):
-        show(axis, image)
+    Args:
+        pixels: uint8 [N, C, H, W].
+        predicted: the name of each predicted class.
+        right: for each image, whether that class is the true one.
+
+    Returns:
+        The axes [N].
+    """
+    figure, axes = plt.subplots(1, len(pixels), figsize=(WIDTH * 1.2, 1.7), squeeze=False)
+    for axis, image, name, correct in zip(axes[0], pixels, predicted, right, strict=True):
+        _show(axis, image)
         style = {"transform": axis.transAxes, "fontsize": 8, "va": "bottom"}
         axis.text(0, 1.03, name, ha="left", **style)
         color = RIGHT if correct else WRONG
         axis.text(1, 1.03, str(bool(correct)), ha="right", color=color, weight="bold", **style)
-    head(figure, title)
-    return axes
+    _head(figure, title)
+    return axes[0]
 
 
-def curves(groups, column, title, *, ylabel, axis=None, log=False):
-    """One quantity of the history over the epochs: the mean of each group of runs, its range shaded.
+def curves(
+    groups: Mapping[str, Sequence[Run]],
+    column: str,
+    title: str,
+    *,
+    ylabel: str,
+    axis: Axes | None = None,
+) -> Axes:
+    """Draw one quantity over the epochs: a line for the mean of each group of runs, its range shaded.
 
     Args:
-        groups: label -> list of runs of equal length.
-        column: a key of the history's entries.
+        groups: label -> runs, which have the same number of epochs within a group.
+        column: a key of the entries of a run's history.
     """
     axis = axis or plt.subplots()[1]
-    for label, several in groups.items():
-        values = np.array([run.column(column) for run in several])
-        epochs = np.arange(1, values.shape[1] + 1)
-        (line,) = axis.plot(epochs, values.mean(0), label=label)
-        if len(several) > 1:
-            axis.fill_between(epochs, values.min(0), values.max(0), color=line.get_color(), alpha=0.2, lw=0)
-    if log:
-        axis.set_yscale("log")
+    for label, runs in groups.items():
+        values = np.array([run.column(column) for run in runs])
+        _mean_and_range(axis, np.arange(1, values.shape[1] + 1), values, label)
     axis.set(title=title, xlabel="epoch", ylabel=ylabel)
     axis.legend()
     return axis
 
 
-def dots(groups, title, *, xlabel, percent=True):
-    """One row a group: each value a dot, the mean a bar. The eye compares spread with distance.
+def dots(groups: Mapping[str, Sequence[float]], title: str, *, xlabel: str) -> Axes:
+    """Draw a row per group: a dot per value and a bar at their mean, which is written beside them.
+
+    This lets the eye compare the distance between groups with the spread within them.
 
     Args:
-        groups: label -> list of numbers (shares from 0 to 1 when `percent`).
+        groups: label -> shares from 0 to 1, one per seed; they are drawn in per cent.
     """
     axis = plt.subplots(figsize=(WIDTH, 0.9 + 0.45 * len(groups)))[1]
-    scale = 100 if percent else 1
-    for row, (_label, values) in enumerate(groups.items()):
-        values = [scale * value for value in values]
+    for row, shares in enumerate(groups.values()):
+        values = [100 * share for share in shares]
         mean, _ = mean_and_spread(values)
         color = COLORS[row % len(COLORS)]
         axis.plot(values, [row] * len(values), "o", color=color, alpha=0.6, ms=7)
         axis.plot([mean, mean], [row - 0.28, row + 0.28], color=color, lw=3)
-        text = f"{mean:.1f}" + (" %" if percent else "")
-        axis.annotate(text, (max(values), row), xytext=(9, 0), textcoords="offset points", va="center")
-    axis.set_yticks(range(len(groups)), groups)
+        axis.annotate(
+            f"{mean:.1f} %", (max(values), row), xytext=(9, 0), textcoords="offset points", va="center"
+        )
+    axis.set_yticks(range(len(groups)), list(groups))
     axis.set_ylim(len(groups) - 0.4, -0.6)
     axis.margins(x=0.12)
     axis.set(title=title, xlabel=xlabel)
@@ -113,27 +142,36 @@ def dots(groups, title, *, xlabel, percent=True):
     return axis
 
 
-def scatter(groups, title, *, xlabel, ylabel, key, percent=True, places=None):
-    """Values against a cost, which has a logarithmic axis: a disc a group, its seeds on a line over it.
+def scatter(
+    groups: Mapping[str, tuple[float, Sequence[float], float]],
+    title: str,
+    *,
+    xlabel: str,
+    ylabel: str,
+    key: tuple[Iterable[int], str],
+    places: Mapping[str, str] | None = None,
+) -> Axes:
+    """Draw results against a cost on a logarithmic axis: a disc at each group's mean, its values over it.
 
     Args:
-        groups: label -> (cost, list of values, size); the disc's area grows with the size.
-        key: (sizes, unit): the discs that the legend shows.
-        places: label -> "above", "below" or "left" of its disc; the others stand at the right.
+        groups: label -> (cost, shares from 0 to 1, size). The shares are drawn in per cent; the area of the
+            disc is proportional to the size.
+        key: (sizes, unit): the discs that the legend explains.
+        places: label -> "above", "below" or "left" of its disc; the other labels stand at its right.
     """
     axis = plt.subplots(figsize=(WIDTH, 4.6))[1]
-    scale = 100 if percent else 1
     largest = max(size for _, _, size in groups.values())
 
-    def area(size):
+    def area(size: float) -> float:
+        """In points squared, as matplotlib measures it."""
         return 1_200 * size / largest
 
-    for i, (label, (cost, values, size)) in enumerate(groups.items()):
-        values = [scale * value for value in values]
+    for i, (label, (cost, shares, size)) in enumerate(groups.items()):
+        values = [100 * share for share in shares]
         mean, _ = mean_and_spread(values)
         axis.scatter(cost, mean, s=area(size), color=COLORS[i % len(COLORS)], alpha=0.5, lw=0)
         axis.plot([cost] * len(values), values, "_-", color=INK, lw=1, ms=6)
-        away = 5 + (area(size) / np.pi) ** 0.5
+        away = 5 + (area(size) / np.pi) ** 0.5  # the disc's radius and a gap, in points
         at, across, up = {
             "right": ((away, 0), "left", "center"),
             "left": ((-away, 0), "right", "center"),
@@ -152,8 +190,15 @@ def scatter(groups, title, *, xlabel, ylabel, key, percent=True, places=None):
     return axis
 
 
-def bars(values, title, *, xlabel, names, axis=None):
-    """Horizontal bars with their value beside them."""
+def bars(
+    values: Sequence[float] | np.ndarray,
+    title: str,
+    *,
+    xlabel: str,
+    names: Sequence[str],
+    axis: Axes | None = None,
+) -> Axes:
+    """Draw a horizontal bar per value, the first at the top, with its name at the left."""
     axis = axis or plt.subplots(figsize=(WIDTH, 0.9 + 0.3 * len(values)))[1]
     axis.barh(range(len(values)), values, color=COLORS[0])
     axis.set_yticks(range(len(values)), names)
@@ -163,20 +208,31 @@ def bars(values, title, *, xlabel, names, axis=None):
     return axis
 
 
-def lines(groups, title, *, xlabel, ylabel, x=None, log=False, markers=True, axis=None):
-    """Several lines over one axis.
+def lines(
+    groups: Mapping[str, ArrayLike],
+    title: str,
+    *,
+    xlabel: str,
+    ylabel: str,
+    x: Sequence[float] | Sequence[str] | np.ndarray | None = None,
+    log: bool = False,
+    markers: bool = True,
+    axis: Axes | None = None,
+) -> Axes:
+    """Draw several lines over one axis.
 
     Args:
-        groups: label -> list of numbers, or of lists (one a seed: mean line, range shaded).
-        x: positions; by default 0, 1, 2, ...
+        groups: label -> numbers [N]; or, with a row per seed, [seeds, N]: then the line is their mean and
+            their range is shaded.
+        x: the N positions; by default 0, 1, 2, …
+        log: whether the vertical axis is logarithmic.
+        markers: whether each value has a dot.
     """
     axis = axis or plt.subplots()[1]
-    for label, values in groups.items():
-        values = np.atleast_2d(np.asarray(values, dtype=float))
+    for label, numbers in groups.items():
+        values = np.atleast_2d(np.asarray(numbers, dtype=float))
         places = np.arange(values.shape[1]) if x is None else x
-        (line,) = axis.plot(places, values.mean(0), marker="o" if markers else None, ms=4, label=label)
-        if len(values) > 1:
-            axis.fill_between(places, values.min(0), values.max(0), color=line.get_color(), alpha=0.2, lw=0)
+        _mean_and_range(axis, places, values, label, marker="o" if markers else None)
     if log:
         axis.set_yscale("log")
     axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
@@ -184,15 +240,21 @@ def lines(groups, title, *, xlabel, ylabel, x=None, log=False, markers=True, axi
     return axis
 
 
-def confusion_matrix(counts, names, title):
-    """A confusion matrix: true classes in rows, predicted ones in columns, counts in the cells."""
+def confusion_matrix(counts: np.ndarray, names: Sequence[str], title: str) -> Axes:
+    """Draw a confusion matrix: true classes in rows, predicted ones in columns, counts in the cells.
+
+    The darker a cell, the larger its share of its row. Zeros are left out.
+
+    Args:
+        counts: int [true class, predicted class], see `evaluate.confusion`.
+    """
     axis = plt.subplots(figsize=(WIDTH, 5.8))[1]
     shares = counts / counts.sum(1, keepdims=True).clip(1)
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         if count:
             shade = "white" if shares[row, column] > 0.5 else INK
-            axis.text(column, row, count, ha="center", va="center", color=shade, fontsize=9)
+            axis.text(column, row, str(count), ha="center", va="center", color=shade, fontsize=9)
     axis.set_xticks(range(len(names)), names, rotation=40, ha="right")
     axis.set_yticks(range(len(names)), names)
     axis.set(title=title, xlabel="predicted class", ylabel="true class")
@@ -200,20 +262,29 @@ def confusion_matrix(counts, names, title):
     return axis
 
 
-def share_table(groups, rows, columns, title, *, xlabel, ylabel, frame=None):
-    """Shares in a table: mean ± spread of each cell in per cent, the better the darker.
+def share_table(
+    groups: Sequence[Sequence[Sequence[float]]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    *,
+    xlabel: str,
+    ylabel: str,
+    frame: tuple[int, int] | None = None,
+) -> Axes:
+    """Draw a table of shares in per cent: mean ± standard deviation per cell, the darker the larger the mean.
 
     Args:
-        groups: [rows][columns] lists of numbers from 0 to 1, one a seed.
-        frame: (row, column) of the cell that gets a frame.
+        groups: [rows][columns] lists of shares from 0 to 1, one per seed. A single seed has no ±.
+        frame: (row, column) of a cell to be framed.
     """
     axis = plt.subplots(figsize=(WIDTH, 1.1 + 0.6 * len(rows)))[1]
-    means = np.array([[100 * mean_and_spread(values)[0] for values in row] for row in groups])
+    means = np.array([[100 * mean_and_spread(shares)[0] for shares in row] for row in groups])
     low, high = means.min(), means.max()
     axis.imshow(means, cmap="Blues", aspect="auto", vmin=low - 0.2 * (high - low), vmax=high)
     for (row, column), mean in np.ndenumerate(means):
-        spread = 100 * mean_and_spread(groups[row][column])[1]
-        text = f"{mean:.1f}" + (f" ± {spread:.1f}" if len(groups[row][column]) > 1 else "")
+        shares = groups[row][column]
+        text = f"{mean:.1f}" + (f" ± {100 * mean_and_spread(shares)[1]:.1f}" if len(shares) > 1 else "")
         shade = "white" if mean > (low + high) / 2 else INK
         axis.text(column, row, text, ha="center", va="center", color=shade)
     if frame:
@@ -226,64 +297,106 @@ def share_table(groups, rows, columns, title, *, xlabel, ylabel, frame=None):
     return axis
 
 
-def reliability(confidence, accuracy, count, title, *, label="this network"):
-    """How often predictions of each confidence are right, beside how often they should be."""
+def reliability(
+    confidence: torch.Tensor, accuracy: torch.Tensor, count: torch.Tensor, title: str, *, label: str
+) -> tuple[Axes, Axes]:
+    """Draw a reliability diagram: accuracy against confidence, and below it the number of images in each bin.
+
+    Source: Guo et al. (2017), figure 1. The first three arguments are what `evaluate.calibration` returns.
+
+    Args:
+        confidence: the mean confidence [bins], 0 to 1; nan where a bin is empty.
+        accuracy: the share that is right [bins], 0 to 1; nan where a bin is empty.
+        count: images [bins]; the bins have equal width.
+        label: what the legend calls the network.
+
+    Returns:
+        The axes of the accuracies and of the counts.
+    """
     _, (top, bottom) = plt.subplots(
         2, 1, sharex=True, figsize=(WIDTH, 4.4), gridspec_kw={"height_ratios": [3, 1]}
     )
     top.plot([0, 1], [0, 1], color=FAINT, lw=2, label="perfectly calibrated")
-    top.plot(confidence, accuracy, "o-", label=label)
+    top.plot(confidence.numpy(), accuracy.numpy(), "o-", label=label)
     top.set(title=title, ylabel="share that is right")
     top.legend()
-    places = (np.arange(len(count)) + 0.5) / len(count)
-    bottom.bar(places, count, width=0.8 / len(count), color=COLORS[0])
+    centers = (np.arange(len(count)) + 0.5) / len(count)
+    bottom.bar(centers, count.numpy(), width=0.8 / len(count), color=COLORS[0])
     bottom.set(xlabel="confidence of the prediction", ylabel="images")
     return top, bottom
 
 
-def descents(function, paths, title, *, reach=2.5):
-    """Gradient descent on a function of one number: a panel for each path, its points joined.
+def descents(
+    function: Callable[[np.ndarray], np.ndarray], paths: Mapping[str, Sequence[float]], title: str
+) -> np.ndarray:
+    """Draw gradient descent on a function of one weight: a panel per path, whose points are joined.
+
+    The panels show the weights from -2.5 to 2.5; points of a path may lie outside.
 
     Args:
-        function: array of positions -> array of heights.
-        paths: label -> list of positions, in the order of the steps.
-        reach: the panels show -reach to reach; later points may lie outside.
+        function: weights [N] -> losses [N].
+        paths: label -> weights, in the order of the steps.
+
+    Returns:
+        The axes, one per path.
     """
-    figure, axes = plt.subplots(1, len(paths), figsize=(WIDTH, 2.8), sharey=True)
+    reach = 2.5
+    figure, axes = plt.subplots(1, len(paths), figsize=(WIDTH, 2.8), sharey=True, squeeze=False)
     ground = np.linspace(-reach, reach, 200)
-    for axis, color, (label, path) in zip(axes, COLORS, paths.items(), strict=False):
-        path = np.asarray(path, dtype=float)
+    for i, (axis, (label, weights)) in enumerate(zip(axes[0], paths.items(), strict=True)):
+        path = np.asarray(weights, dtype=float)
         axis.plot(ground, function(ground), color=INK, lw=1)
-        axis.plot(path, function(path), "o-", color=color, ms=4, lw=1)
+        axis.plot(path, function(path), "o-", color=COLORS[i % len(COLORS)], ms=4, lw=1)
         axis.set(title=label, xlabel="weight", xlim=(-reach, reach), ylim=(-0.1, function(ground).max()))
-    axes[0].set_ylabel("loss")
-    head(figure, title)
-    return axes
+    axes[0, 0].set_ylabel("loss")
+    _head(figure, title)
+    return axes[0]
 
 
-def attributions(pixels, maps, title):
-    """Images in the first row, below each row of maps: red where a value is above 0, blue where below.
+def attributions(pixels: torch.Tensor, maps: Mapping[str, torch.Tensor], title: str) -> np.ndarray:
+    """Draw images in a row and their attribution maps below: red where a value is above 0, blue where below.
 
     Args:
         pixels: uint8 [N, C, H, W].
-        maps: label -> float [N, H, W]; each map has its own scale.
+        maps: label -> float [N, H, W], a row per label. Each map is scaled by its own largest magnitude.
+
+    Returns:
+        The axes [1 + rows of maps, N].
     """
     rows = len(maps) + 1
-    side = (WIDTH - 1.2) / len(pixels)
+    side = (WIDTH - 1.2) / len(pixels)  # the labels stand in the rest
     figure, axes = plt.subplots(rows, len(pixels), figsize=(WIDTH, rows * side + 0.4), squeeze=False)
     for axis, image in zip(axes[0], pixels, strict=True):
-        show(axis, image)
+        _show(axis, image)
     for row, values in zip(axes[1:], maps.values(), strict=True):
         for axis, value in zip(row, values, strict=True):
-            limit = value.abs().max().clamp(min=1e-12)
-            axis.imshow(value, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            limit = max(value.abs().max().item(), 1e-12)  # not 0, so that a map of zeros is white
+            axis.imshow(value.numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
             axis.set(xticks=[], yticks=[])
             axis.grid(False)
     for axis, label in zip(axes[:, 0], ["image", *maps], strict=True):
         axis.set_ylabel(label, rotation=0, ha="right", va="center", labelpad=8, fontsize=9)
-    head(figure, title)
+    _head(figure, title)
     return axes
 
 
-def head(figure, title):
+def _mean_and_range(
+    axis: Axes, places: ArrayLike, values: np.ndarray, label: str, marker: str | None = None
+) -> None:
+    """A line through the means of `values` [runs, places], and the range of several runs shaded."""
+    (line,) = axis.plot(places, values.mean(0), marker=marker, ms=4, label=label)
+    if len(values) > 1:
+        axis.fill_between(places, values.min(0), values.max(0), color=line.get_color(), alpha=0.2, lw=0)
+
+
+def _show(axis: Axes, image: torch.Tensor) -> None:
+    """One image without ticks: uint8 [C, H, W], or float from 0 to 1."""
+    pixels = image.permute(1, 2, 0).squeeze(2).numpy()  # a grey image has no axis of channels
+    axis.imshow(pixels, vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1, interpolation="nearest")
+    axis.set(xticks=[], yticks=[])
+    axis.grid(False)
+
+
+def _head(figure: Figure, title: str) -> None:
+    """The title of a figure of several panels, at the left as that of a single one."""
     figure.suptitle(title, x=0.01, ha="left")

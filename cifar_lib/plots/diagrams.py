@@ -1,102 +1,146 @@
 """A network drawn from its code."""
 
+from __future__ import annotations
+
 import copy
+from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.axes import Axes
 from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from .charts import INK, WIDTH
 
+Point = tuple[float, float]
 
-def network(model, title, shape=(3, 32, 32), *, whole=(), rows=None):
-    """A network drawn from its code: traced, one box a group of layers, beside each the shape it puts out.
+# Of the boxes in the first of two columns, in the second, and where paths meet.
+PLAIN, BRANCH, JOIN = "#D6E6F2", "#D3EBE2", "#F6D9C4"
+HALF = 0.29  # half the height of a box; rows are 1 apart
+
+
+def network(
+    model: nn.Module,
+    title: str,
+    shape: tuple[int, int, int] = (3, 32, 32),
+    *,
+    whole: type[nn.Module] | tuple[type[nn.Module], ...] = (),
+    rows: int | None = None,
+) -> Axes:
+    """Draw a network as `torch.fx` traces it: a box per group of layers, with the shape that it puts out.
+
+    The axes' units are inches across, and rows of boxes downwards.
 
     Args:
         model: a network that `torch.fx` can trace; paths that meet again stand side by side.
-        shape: channels, height, width of one image.
+        shape: channels, height and width of one image.
         whole: a class or a tuple of classes of modules that are one box each.
-        rows: boxes in a column; a longer network, of one path, goes on in the next column.
+        rows: boxes per column: a longer network, which must have a single path, goes on in the next column.
     """
     boxes = _boxes(model, shape, whole)
     _place(boxes, rows)
-    columns = max(2, 1 + max(box["column"] for box in boxes))
-    length = 1 + max(box["row"] for box in boxes)
+    columns = max(2, 1 + max(box.column for box in boxes))
+    length = 1 + max(box.row for box in boxes)
     step, height = WIDTH / columns, 0.62 if columns == 2 else 0.8
     axis = plt.subplots(figsize=(WIDTH, height * length + 0.5))[1]
     for box in boxes:
-        x, half = step * (box["column"] + (box["span"] - 1) / 2), step * (box["span"] / 2 - 1 / 18)
-        box |= {"x": x, "y": -box["row"], "left": x - half, "right": x + half}
-    size = min(9, *(110 * (box["right"] - box["left"]) / len(box["name"]) for box in boxes))
+        box.x, box.y = step * (box.column + (box.span - 1) / 2), -box.row
+        half = step * (box.span / 2 - 1 / 18)
+        box.left, box.right = box.x - half, box.x + half
+    # The longest name must fit its box: an inch has 72 points, a bold letter is about 0.65 of its size wide.
+    size = min(9, *(110 * (box.right - box.left) / len(box.name) for box in boxes))
     for box in boxes:
-        x, y, left = box["x"], box["y"], box["left"]
-        narrow = columns > 2 and box["span"] == 1
-        side = columns == 2 and box["column"] and not rows
-        color = "#F6D9C4" if len(box["inputs"]) > 1 else "#D3EBE2" if side else "#D6E6F2"
-        axis.add_patch(plt.Rectangle((left, y - 0.29), 2 * (x - left), 0.58, fc=color, ec=INK, lw=0.8))
-        style = {"ha": "center", "va": "center"}
-        axis.text(x, y + (0.17 if narrow else 0.11), box["name"], fontsize=size, weight="bold", **style)
-        text = box["what"] + ("\n" if narrow else " ") + f"→ {box['shape']}"
-        axis.text(x, y - (0.09 if narrow else 0.13), text, fontsize=8, **style)
-        for before in box["inputs"]:
-            *bends, below, above = _way(before, box, boxes)
-            axis.plot(*zip(*bends, below, strict=True), color=INK, lw=1)
-            axis.annotate("", above, below, arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1})
+        narrow = columns > 2 and box.span == 1
+        side = columns == 2 and box.column and not rows
+        color = JOIN if len(box.inputs) > 1 else BRANCH if side else PLAIN
+        corner = box.left, box.y - HALF
+        axis.add_patch(plt.Rectangle(corner, 2 * (box.x - box.left), 2 * HALF, fc=color, ec=INK, lw=0.8))
+        style: dict[str, Any] = {"ha": "center", "va": "center"}
+        axis.text(box.x, box.y + (0.17 if narrow else 0.11), box.name, fontsize=size, weight="bold", **style)
+        text = box.what + ("\n" if narrow else " ") + f"→ {box.shape}"
+        axis.text(box.x, box.y - (0.09 if narrow else 0.13), text, fontsize=8, **style)
+        for before in box.inputs:
+            *bends, start, end = _way(before, box, boxes)
+            axis.plot(*zip(*bends, start, strict=True), color=INK, lw=1)
+            axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1})
     axis.set(xlim=(-step / 2, WIDTH - step / 2), ylim=(-length + 0.5, 0.5), title=title)
     axis.axis("off")
     return axis
 
 
-def _way(before, box, boxes):
+@dataclass(eq=False)  # two boxes may look the same
+class _Box:
+    """A box, the boxes whose outputs it takes, and its place: first in rows and columns, then on the axes."""
+
+    name: str
+    what: str
+    shape: str
+    inputs: list[_Box]
+    row: int = 0
+    column: int = 0
+    span: int = 1  # columns
+    x: float = 0.0  # of its centre, as is y
+    y: float = 0.0
+    left: float = 0.0
+    right: float = 0.0
+
+
+def _way(before: _Box, box: _Box, boxes: list[_Box]) -> tuple[Point, ...]:
     """The points of the arrow from one box to a later one."""
-    column, row = box["column"], box["row"]
-    one, other = sorted((before, box), key=lambda box: box["span"])
-    inside = one["column"] in range(other["column"], other["column"] + other["span"])
-    passed = [b for b in boxes if b["column"] == column and before["row"] < b["row"] < row]
-    if inside and not (passed and one["span"] == other["span"]):
-        return (one["x"], before["y"] - 0.29), (one["x"], box["y"] + 0.29)
-    if before["row"] > row or inside:  # round the boxes between: on to the next column, or past them
-        bend = before["right"] + 0.2
-        end = (box["right"] if inside else box["left"], box["y"])
-        return (before["right"], before["y"]), (bend, before["y"]), (bend, box["y"]), end
-    if before["column"] < column:
-        return (before["right"], before["y"]), (box["x"], box["y"] + 0.29)
-    return (before["x"], before["y"] - 0.29), (box["right"], box["y"])
+    narrower, wider = sorted((before, box), key=lambda box: box.span)
+    inside = narrower.column in range(wider.column, wider.column + wider.span)
+    passed = [b for b in boxes if b.column == box.column and before.row < b.row < box.row]
+    if inside and not (passed and narrower.span == wider.span):
+        return (narrower.x, before.y - HALF), (narrower.x, box.y + HALF)
+    if before.row > box.row or inside:  # round the boxes between: on to the next column, or past them
+        bend = before.right + 0.2
+        end = (box.right if inside else box.left, box.y)
+        return (before.right, before.y), (bend, before.y), (bend, box.y), end
+    if before.column < box.column:
+        return (before.right, before.y), (box.x, box.y + HALF)
+    return (before.x, before.y - HALF), (box.right, box.y)
 
 
 class _Tracer(fx.Tracer):
-    """Traces into every module but convolutions of any kind, and those of the classes `whole`."""
+    """Traces into every module except convolutions of any kind and those of the classes `whole`."""
 
-    def __init__(self, whole):
+    def __init__(self, whole: type[nn.Module] | tuple[type[nn.Module], ...]) -> None:
         super().__init__()
-        self.whole = whole
+        self.whole = whole if isinstance(whole, tuple) else (whole,)
 
-    def is_leaf_module(self, module, name):
-        return isinstance(module, (nn.Conv2d, self.whole)) or super().is_leaf_module(module, name)
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        return isinstance(module, (nn.Conv2d, *self.whole)) or super().is_leaf_module(module, name)
 
 
-def _boxes(model, shape, whole):
+def _boxes(
+    model: nn.Module,
+    shape: tuple[int, int, int],
+    whole: type[nn.Module] | tuple[type[nn.Module], ...],
+) -> list[_Box]:
     """The traced graph as boxes: a layer takes along the norm, activation or reshaping behind it."""
     model = copy.deepcopy(model).eval()  # tracing shapes must not move the running averages
     traced = fx.GraphModule(model, _Tracer(whole).trace(model))
     ShapeProp(traced).propagate(torch.zeros(2, *shape))
-    modules, boxes, of = dict(traced.named_modules()), [], {}
+    modules = dict(traced.named_modules())
+    boxes: list[_Box] = []
+    of: dict[fx.Node, _Box] = {}
     for node in traced.graph.nodes:
         if node.op == "output":
             continue
         layer = modules.get(str(node.target)) if node.op == "call_module" else None
         before = [of[n] for n in node.all_input_nodes]
         size = "×".join(str(n) for n in node.meta["tensor_meta"].shape[1:])
-        joins = len(before) == 1 and len(node.all_input_nodes[0].users) == 1 and boxes[-1] is before[0]
-        if joins and isinstance(layer, _JOINING):
+        follows = len(before) == 1 and len(node.all_input_nodes[0].users) == 1 and boxes[-1] is before[0]
+        if follows and isinstance(layer, _JOINING):
             of[node] = before[0]
-            before[0]["shape"] = size
+            before[0].shape = size
             if not isinstance(layer, nn.Identity):
-                before[0]["name"] += f", {_name(node, layer)[1]}"
+                before[0].name += f", {_name(node, layer)[1]}"
             continue
         name = ": ".join(filter(None, _name(node, layer)))
-        of[node] = {"name": name, "what": _what(node, layer), "shape": size, "inputs": before}
+        of[node] = _Box(name, _what(node, layer), size, before)
         boxes.append(of[node])
     return boxes
 
@@ -115,7 +159,7 @@ _SHORT = {
 }
 
 
-def _name(node, layer):
+def _name(node: fx.Node, layer: nn.Module | None) -> tuple[str, str]:
     """What the code calls a layer; in a list of layers, the list's name and the layer's kind."""
     parts = str(node.target).split(".")
     kind = next((short for kind, short in _SHORT.items() if isinstance(layer, kind)), None)
@@ -124,24 +168,25 @@ def _name(node, layer):
     return "", node.name
 
 
-def _place(boxes, rows=None):
+def _place(boxes: list[_Box], rows: int | None) -> None:
     """Rows by the longest way from the input; paths that meet in one box stand in neighbouring columns."""
     for i, box in enumerate(boxes):
-        followers = [later for later in boxes if any(box is b for b in later["inputs"])]
-        box["span"] = max(len(box["inputs"]), len(followers))
-        box["span"] = box["span"] if box["span"] > 2 else 1
-        box["row"] = 1 + max((before["row"] for before in box["inputs"]), default=-1)
-        box["column"] = len(boxes)
+        followers = [later for later in boxes if box in later.inputs]
+        paths = max(len(box.inputs), len(followers))
+        box.span = paths if paths > 2 else 1
+        box.row = 1 + max((before.row for before in box.inputs), default=-1)
+        box.column = len(boxes)
         if rows:
-            box |= {"column": i // rows, "row": i % rows}
+            box.column, box.row = divmod(i, rows)
     if not rows:
-        boxes[-1]["column"] = 0
+        boxes[-1].column = 0
         for box in reversed(boxes):
-            for i, before in enumerate(box["inputs"]):
-                before["column"] = min(before["column"], box["column"] + i)
+            for i, before in enumerate(box.inputs):
+                before.column = min(before.column, box.column + i)
 
 
-def _what(node, layer):
+def _what(node: fx.Node, layer: nn.Module | None) -> str:
+    """What a layer does, in words."""
     if isinstance(layer, nn.Conv2d):
         kernel, stride = "×".join(str(n) for n in layer.kernel_size), layer.stride[0]
         return f"{kernel} convolution" + (f", stride {stride}" if stride > 1 else "")

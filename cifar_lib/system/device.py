@@ -1,9 +1,10 @@
-"""Where the arithmetic happens and how precise it is: the one place that decides."""
+"""The device and the precision of the arithmetic, which are decided here and nowhere else."""
 
 import ctypes
-import os
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -11,23 +12,24 @@ from .. import CourseError
 from . import distributed
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # glibc's malloc.h
+CPU_INFO = Path("/proc/cpuinfo")  # on Linux alone
 
-# Strong weight decay makes many numbers below 1e-38, which processors compute slowly: they become zero.
-# Here, at import, because PyTorch's threads inherit this only when they start.
+# Strong weight decay leaves many numbers below 1e-38, with which processors compute slowly: they become zero.
+# This is set at import, because PyTorch's threads inherit it only when they start.
 torch.set_flush_denormal(True)
-# Else a GPU rounds float32 convolutions to TensorFloat-32. `cudnn.conv.fp32_precision` would do it too, but
-# then PyTorch refuses to read `allow_tf32`, which some of its own parts do.
+# Otherwise a GPU rounds the inputs of float32 convolutions to TensorFloat-32. `cudnn.conv.fp32_precision`
+# would prevent that too, but then PyTorch refuses to read `allow_tf32`, which some of its own parts do.
 torch.backends.cudnn.allow_tf32 = False
-torch.backends.cudnn.deterministic = True  # else a resumed training may differ in its last bits
+torch.backends.cudnn.deterministic = True  # otherwise a resumed training may differ in its last bits
 
 
-def select_device(name=None):
-    """The device to train on: `name` ("cpu", "cuda", "cuda:1"), or the best there is.
+def select_device(name: str | None = None) -> torch.device:
+    """The device to train on: `name` ("cpu", "cuda", "cuda:1"), or by default a GPU where there is one.
 
-    Of several processes on a machine each takes the GPU of its number, whether "cuda" is named or not.
+    Several processes on one machine use one GPU each, that of their local rank, by default and for "cuda".
 
     Raises:
-        CourseError: the name is unknown, or CUDA is asked for where there is none.
+        CourseError: the name is unknown, or the machine has no such GPU.
     """
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -49,12 +51,11 @@ def select_device(name=None):
     return device
 
 
-def training_dtype(device):
-    """The number format of a training step's large products, the fastest that is safe.
+def training_dtype(device: torch.device) -> torch.dtype:
+    """The dtype of the matrix products and convolutions of a training step: the fastest that is safe.
 
-    bfloat16 where the hardware multiplies it natively; float16 on older GPUs (its small range
-    needs the gradient scaler in `train`); float32 elsewhere. Weights are always float32, and so is
-    evaluation.
+    It is bfloat16 where the hardware multiplies it natively, float16 on older GPUs (whose small range needs
+    the gradient scaler of `training.train`) and float32 elsewhere. Weights and evaluation are always float32.
     """
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= (8, 0)
@@ -62,20 +63,20 @@ def training_dtype(device):
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 
-def autocast(device, dtype):
-    """The context in which a training step runs its forward pass in `dtype`."""
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """The context in which a training step runs its forward pass in `dtype`; without effect for float32."""
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 
 
-def product_dtype(x):
-    """The dtype in which a product with `x` is taken here: that of `autocast` within it, else its own."""
+def product_dtype(x: torch.Tensor) -> torch.dtype:
+    """The dtype of a product with `x`: within `autocast` the one given there, elsewhere that of `x`."""
     kind = x.device.type
     rounds = kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind)
     return torch.get_autocast_dtype(kind) if rounds else x.dtype
 
 
-def describe(device):
-    """The device in words for a record, as '2 × CPU (its name), 1 thread, bfloat16' of two processes."""
+def describe(device: torch.device) -> str:
+    """The device in words, for a record: for two processes '2 × CPU (model name), 1 thread, bfloat16'."""
     precision = str(training_dtype(device)).removeprefix("torch.")
     times = f"{distributed.world_size()} × " if distributed.world_size() > 1 else ""
     if device.type == "cuda":
@@ -85,33 +86,33 @@ def describe(device):
     return f"{name}, {threads} thread{'s' if threads > 1 else ''}, {precision}"
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> None:
     """Let glibc keep freed memory, for the whole process.
 
-    By default it gives each large tensor back to the system, which costs page faults at every step.
+    By default it returns each large tensor to the system, which costs page faults at every step.
     """
     libc = _glibc()
     if libc:
         libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, -1)  # never
+        libc.mallopt(M_TRIM_THRESHOLD, -1)  # never return the end of the heap
 
 
-def give_back_memory():
-    """Let glibc give back all that is free, and from now on each block of 16 MB or more when it is freed.
+def give_back_memory() -> None:
+    """Let glibc return all free memory to the system, and from now on each block of 16 MB or more once freed.
 
-    By itself it comes to keep blocks of up to 32 MB, and the 10,000 test images have 31.
+    Otherwise it raises that limit by itself up to 32 MB, and the 10,000 test images take 31 MB.
     """
     libc = _glibc()
     if libc:
-        libc.mallopt(M_MMAP_MAX, 65_536)  # its own value
+        libc.mallopt(M_MMAP_MAX, 65_536)  # the default
         libc.mallopt(M_MMAP_THRESHOLD, 16 * 2**20)
         libc.mallopt(M_TRIM_THRESHOLD, 32 * 2**20)
         libc.malloc_trim(0)
 
 
 @contextmanager
-def memory_given_back():
-    """Decorates what calls `keep_freed_memory`: freed memory is given back before it and after it."""
+def memory_given_back() -> Iterator[None]:
+    """A context or decorator for what calls `keep_freed_memory`: memory is returned before and after it."""
     give_back_memory()
     try:
         yield
@@ -119,22 +120,21 @@ def memory_given_back():
         give_back_memory()
 
 
-def _glibc():
-    """The C library, where it is glibc; else None."""
+def _glibc() -> ctypes.CDLL | None:
+    """The C library if it is glibc, which has the functions above; otherwise None."""
     try:
         return ctypes.CDLL("libc.so.6") if sys.platform == "linux" else None
     except OSError:
         return None
 
 
-def cpu_name():
-    """What the system calls the processor."""
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
+def cpu_name() -> str:
+    """The processor's model name on Linux; "unknown model" elsewhere."""
+    if CPU_INFO.exists():
+        for line in CPU_INFO.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
     return "unknown model"
 
 
-give_back_memory()
+give_back_memory()  # at import, so that reading the images already runs with this limit

@@ -1,42 +1,49 @@
-"""Several processes that train as one: each takes its part of a batch, and they add up what they find.
+"""Several processes that train as one: each computes a part of every batch, and their results are summed.
 
-`torchrun` starts them, see book/scaling.md. Where there is one process, every function here leaves
-all as it is and nothing is exchanged. A function that exchanges something must be called by every
-process, in the same order.
+`torchrun` starts the processes, see book/scaling.md. A single process exchanges nothing. Among several, every
+process must call the functions that exchange something, in the same order.
 """
 
 import os
 import re
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 
 from .. import CourseError
 
-SILENCE = timedelta(minutes=5)  # a process that trains and is not heard of for longer is given up
-CHORE = timedelta(days=1)  # the same while one works alone: a download, or a wait for a run of others
+T = TypeVar("T")
 
-_store = _chores = None  # set by `process_group`: a table that all processes see, a group that is patient
+SILENCE = timedelta(minutes=5)  # a training process that sends nothing for longer is given up
+CHORE = timedelta(days=1)  # the same while one works for all: a download, or a wait for another program's run
+
+# Set by `process_group`: a key-value store that all processes see, and a group whose timeout is `CHORE`.
+_store: dist.Store | None = None
+_chores: Any = None  # new_group also promises a number, for a process that is not in the group
 
 
 @contextmanager
-def process_group():
-    """Join the processes that `torchrun` started with this one, for once; the first alone prints.
+def process_group() -> Iterator[None]:
+    """Join the processes that `torchrun` started with this one; within the context only rank 0 prints.
 
-    Each takes an equal share of the machine's cores, or the GPU of its number on that machine.
+    Each process takes an equal share of the machine's cores, or the GPU of its local rank. It leaves the
+    group at the end of the context. After an error it stays joined until it ends, because `print_once` still
+    needs the other processes to decide which of them prints the error.
 
     Raises:
-        CourseError: the others cannot be reached, or it was not `torchrun` that spoke of them.
+        CourseError: the others cannot be reached, or WORLD_SIZE was set by something other than `torchrun`.
     """
+    global _store, _chores
     if os.environ.get("WORLD_SIZE", "1") == "1" or dist.is_initialized():
         yield
         return
-    global _store, _chores
     try:
-        beside = int(os.environ["LOCAL_WORLD_SIZE"])
+        local_world_size, _ = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["LOCAL_RANK"])
         _store, number, processes = exchange(next, dist.rendezvous("env://", timeout=SILENCE))
     except (KeyError, ValueError):
         raise CourseError(
@@ -48,40 +55,48 @@ def process_group():
     )
     _chores = exchange(dist.new_group, backend="gloo", timeout=CHORE)
     # torchrun gives each process one thread, however many cores there are.
-    torch.set_num_threads(max(1, _available_cores() // beside))
+    torch.set_num_threads(max(1, _available_cores() // local_world_size))
     if torch.cuda.is_available():
         torch.cuda.set_device(local_rank() % torch.cuda.device_count())
     with redirect_stdout(None) if rank() else nullcontext():
         yield
-    # After an error the end of the process closes the connections: done here, before its sentence is
-    # printed, the others would say first that they had lost it.
+    # Not in a `finally`: if the connections closed before the error was printed, the other processes would
+    # first print that they had lost this one. The end of the process closes them.
     dist.destroy_process_group()
+    _store = _chores = None
 
 
-def world_size():
-    """How many processes train together."""
+def world_size() -> int:
+    """The number of processes that train together; 1 outside `process_group`."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def rank():
-    """The number of this process, from 0. The one of number 0 alone writes and prints."""
+def rank() -> int:
+    """The number of this process, from 0. Only rank 0 writes files and prints."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def local_rank():
+def local_rank() -> int:
     """The number of this process among those of its machine, from 0."""
     return int(os.environ["LOCAL_RANK"]) if dist.is_initialized() else 0
 
 
-def shard(total):
-    """The slice of `total` things that this process takes; sizes differ by one at most."""
+def shard(total: int) -> slice:
+    """The slice of `total` items that belongs to this process; the sizes differ by at most one."""
     return slice(total * rank() // world_size(), total * (rank() + 1) // world_size())
 
 
-def all_reduce(tensors):
-    """Replace each tensor by its sum over the processes; all in one message, for each message waits.
+def all_reduce(tensors: Iterable[torch.Tensor]) -> None:
+    """Replace each tensor by its sum over the processes.
 
-    One process does not even look at them.
+    All of them travel in one message, because each message costs a wait for the slowest process. A single
+    process does not iterate over them.
+
+    Args:
+        tensors: of any shapes, on one device; they are summed in the dtype to which all can be promoted.
+
+    Raises:
+        CourseError: another process has ended or does not answer. So do the functions below.
     """
     if world_size() == 1:
         return
@@ -93,8 +108,16 @@ def all_reduce(tensors):
         tensor.copy_(total.view_as(tensor))
 
 
-def map_shards(function, rows):
-    """`function(rows)`, a tensor with a row for each of them, each process having done its part."""
+def map_shards(function: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
+    """`function(rows)`, of which each process computes its shard.
+
+    Args:
+        function: [N, ...] -> [N, ...], where a row of the output depends on the same row of the input only.
+        rows: [N, ...], the same in every process.
+
+    Returns:
+        The whole output, in every process.
+    """
     if world_size() == 1:
         return function(rows)
     mine = function(rows[shard(len(rows))])
@@ -104,11 +127,18 @@ def map_shards(function, rows):
     return whole
 
 
-def on_first(function):
-    """What `function` gives in the first process, where alone it is called; its `CourseError` too."""
+def on_first(function: Callable[[], T]) -> T:
+    """Call `function` in the process of rank 0 only; every process returns its result.
+
+    Args:
+        function: its result must be picklable.
+
+    Raises:
+        CourseError: `function` raised it; every process does.
+    """
     if world_size() == 1:
         return function()
-    answer = [None]
+    answer: list[Any] = [None]
     if rank() == 0:
         try:
             answer = [function()]
@@ -120,11 +150,11 @@ def on_first(function):
     return answer[0]
 
 
-def assert_equal(name, value):
-    """Make sure that all processes have the same `value` of what is called `name`.
+def assert_equal(name: str, value: object) -> None:
+    """Make sure that `value`, called `name` in the message, is the same in every process.
 
     Raises:
-        CourseError: this process has another one than the first.
+        CourseError: the value of this process differs from that of rank 0.
     """
     if value != on_first(lambda: value):
         raise CourseError(
@@ -133,14 +163,19 @@ def assert_equal(name, value):
         )
 
 
-def one_by_one(function):
-    """`function()` in every process: the first, then the first of each machine, then the others.
+def one_by_one(function: Callable[[], T]) -> T:
+    """Call `function` in every process: first in rank 0, then in the first of each machine, then in the rest.
 
-    So each file is made once, whether the machines share their disks or not.
+    So a file that it makes if missing is made once per disk, whether the machines share a disk or not.
     """
     if world_size() == 1:
         return function()
-    turn = 0 if rank() == 0 else 1 if local_rank() == 0 else 2
+    if rank() == 0:
+        turn = 0
+    elif local_rank() == 0:
+        turn = 1
+    else:
+        turn = 2
     for now in range(3):
         if now == turn:
             result = function()
@@ -148,26 +183,33 @@ def one_by_one(function):
     return result
 
 
-def print_once(text):
-    """Print a sentence to stderr, if no other process has done so; return when it is printed.
+def print_once(text: str) -> None:
+    """Print the sentence of an error to stderr, unless another process has printed one already.
 
-    When one fails all do, most of them with nothing to add, and `torchrun` ends the others as soon
-    as one has ended.
+    When one process fails all do, although most of them have nothing to add. The others return when the
+    sentence has been printed (or after 10 s), because `torchrun` ends all processes as soon as one has ended.
     """
     first = True
-    with suppress(RuntimeError):  # the table was lost with the machine of the first process
+    with suppress(RuntimeError):  # the store was lost with the machine that held it: rather twice than never
         first = _store is None or _store.add("course/said", 1) == 1
     if first:
-        end_of_bar = "\n" if world_size() > 1 else ""  # another process's bar may stand there
+        end_of_bar = "\n" if world_size() > 1 else ""  # another process's progress bar may stand there
         print(end_of_bar + text, file=sys.stderr, flush=True)
-    if _store is not None:
-        with suppress(RuntimeError):
-            _store.set("course/printed", "") if first else _store.wait(
-                ["course/printed"], timedelta(seconds=10)
-            )
+    if _store is None:
+        return
+    with suppress(RuntimeError):
+        if first:
+            _store.set("course/printed", "")
+        else:
+            _store.wait(["course/printed"], timedelta(seconds=10))
 
 
-def exchange(function, *arguments, **options):
+def exchange(function: Callable[..., T], *arguments: Any, **options: Any) -> T:
+    """Call a function of `torch.distributed`, whose errors mean that another process was lost.
+
+    Raises:
+        CourseError: in the place of each `RuntimeError`, with the first sentence of its reason.
+    """
     try:
         return function(*arguments, **options)
     except RuntimeError as error:
@@ -178,6 +220,6 @@ def exchange(function, *arguments, **options):
         ) from error
 
 
-def _available_cores():
+def _available_cores() -> int:
     """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: write aside, then rename."""
+"""Files that are either whole or absent: each is written under another name, then renamed."""
 
 import errno
 import glob
@@ -8,6 +8,7 @@ import platform
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,11 +18,11 @@ from .. import CourseError
 
 
 @contextmanager
-def atomic_write(path):
-    """Yield a temporary path; when the block ends well, it becomes `path` in one step.
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path, whose file replaces `path` in one step when the block ends without an error.
 
     When the block fails, the temporary file is removed and what stood at `path` is untouched. What a
-    killed process left beside `path` is removed by the next that writes there on the same machine.
+    killed process left beside `path` is removed by the next one that writes there on the same machine.
 
     Raises:
         CourseError: the folder cannot be written, or the disk is full.
@@ -30,16 +31,18 @@ def atomic_write(path):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_left_behind(path)
-        # A folder, for safetensors writes through a temporary file of its own that nobody could name.
+        # A folder, because safetensors writes through a temporary file beside the given one, whose name it
+        # does not tell. In the folder, what a killed process leaves of that can be found, too.
         folder = tempfile.mkdtemp(".part", f"{_prefix(path)}{os.getpid()}-", path.parent)
         aside = Path(folder) / path.name
         yield aside
-        fsync(aside)
+        fsync(aside)  # before the rename: a machine that stops must not leave the new name on an empty file
         os.chmod(aside, 0o644)  # safetensors makes its files readable by their owner alone
         os.replace(aside, path)
     except OSError as error:
         raise CourseError(explain_os_error(error, path)) from None
     except SafetensorError as error:
+        # It passes the number of the system's error on within its text.
         number = re.search(r"os error (\d+)", str(error))
         if number is None:
             raise
@@ -50,39 +53,22 @@ def atomic_write(path):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def fsync(path):
-    """Wait until a file's content is on the disk."""
+def fsync(path: str | Path) -> None:
+    """Wait until the content of a file is on the disk."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())
 
 
-def _prefix(path):
-    """How the folders begin in which processes of this machine write `path`; their number follows."""
-    return f".{path.name}.{platform.node()}-"
-
-
-def remove_left_behind(path):
-    """Remove what killed processes of this machine left beside `path` when they wrote it."""
+def remove_left_behind(path: Path) -> None:
+    """Remove the folders that killed processes of this machine left beside `path` while writing it."""
     for folder in path.parent.glob(f"{glob.escape(_prefix(path))}*.part"):
         number = folder.name.removeprefix(_prefix(path)).partition("-")[0]
         if number.isdigit() and not _is_alive(int(number)):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_alive(process):
-    if os.name == "nt":
-        return True  # there a signal 0 is no question: it stops the process
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        pass
-    return True
-
-
-def explain_os_error(error, path):
-    """One sentence for an `OSError` met while writing `path`."""
+def explain_os_error(error: OSError, path: str | Path) -> str:
+    """One sentence for an `OSError` raised while writing `path`: what was wrong, and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"No space is left on the disk to write {path}: free some, then run again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -92,7 +78,28 @@ def explain_os_error(error, path):
     return f"{path} cannot be written: {error.strerror or error}."
 
 
-def md5(path):
+def md5(path: str | Path) -> str:
     """The MD5 of a file, as 32 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _prefix(path: Path) -> str:
+    """How the names of the folders begin in which this machine writes `path`; a process number follows.
+
+    The machine is named because on a disk that several share, a process number says nothing about the others.
+    """
+    return f".{path.name}.{platform.node()}-"
+
+
+def _is_alive(process: int) -> bool:
+    """Whether a process of this number runs on this machine; True where that cannot be known."""
+    if os.name == "nt":
+        return True  # on Windows, os.kill would end the process
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # another user's process; a number that no process can have
+        pass
+    return True

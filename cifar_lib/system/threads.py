@@ -1,9 +1,9 @@
-"""How many threads a training on a CPU uses: as many as other programs leave free cores.
+"""How many threads a training on a CPU uses: one per core that other programs leave free.
 
-The threads of a step wait for one another without releasing their cores. When another program needs one of
-those cores, they lose its time slices again and again: with a thread per core, a training took 3.8 times as
-long beside a second one, and 9.8 times as long beside a busy program (benchmarks/company.txt). With one
-thread per free core it took 1.6 times as long in both cases.
+The threads of a step wait for one another without releasing their cores. So when another program needs one of
+the cores, all threads wait whenever it runs: with a thread per core, a training took 3.8 times as long beside
+a second training, and 9.8 times as long beside a busy program (benchmarks/company.txt). With a thread per
+free core it took 1.6 times as long in both cases.
 """
 
 import os
@@ -20,28 +20,29 @@ FIRST_LOOK, NEXT_LOOK = 0.3, 1.0  # seconds
 class Threads:
     """Keeps PyTorch's number of threads at the number of cores that other programs leave free.
 
-    A context that restores the number at its end. Within it, call the object before each step: about once
-    a second it counts the cores in use. It does nothing on a GPU, or where `OMP_NUM_THREADS` is set.
+    It is a context that restores the number at its end. Within it, call the object before each step: about
+    once a second it measures how many cores are in use. It does nothing for a GPU, with a single thread, or
+    where `OMP_NUM_THREADS` is set, which is a choice of the user's.
 
     Args:
-        device: the `torch.device` that trains.
-        shown: whether to say, once and on stderr, that another program uses the processor.
+        device: where the training runs.
+        shown: whether to print to stderr, once, that another program uses the processor.
     """
 
-    def __init__(self, device, shown=False):
+    def __init__(self, device: torch.device, shown: bool = False) -> None:
         self.most = torch.get_num_threads()
         self.adapts = device.type == "cpu" and self.most > 1 and "OMP_NUM_THREADS" not in os.environ
         self.least, self._shown, self._more_were_free = self.most, shown, False
         self._look()
         self._wait(FIRST_LOOK)
 
-    def __enter__(self):
+    def __enter__(self) -> "Threads":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         torch.set_num_threads(self.most)
 
-    def __call__(self):
+    def __call__(self) -> None:
         if not self.adapts or time.perf_counter() < self._next:
             return
         before = self._seen
@@ -50,15 +51,16 @@ class Threads:
         self._adapt(max(1, min(self.most, int(psutil.cpu_count() - others + 0.5))))
         self._wait(NEXT_LOOK)
 
-    def describe(self, device):
-        """The description of a device (`device.describe`) with the numbers of threads that were used."""
+    def describe(self, device: str) -> str:
+        """The description of a device (`device.describe`), with the numbers of threads that were used."""
         if self.least == self.most:
             return device
         return device.replace(f", {self.most} threads", f", {self.least} to {self.most} threads")
 
-    def _adapt(self, free):
+    def _adapt(self, free: int) -> None:
+        """Use as many threads as cores are free: fewer at once, more when that was measured twice running."""
         more = free > torch.get_num_threads()
-        if more and not self._more_were_free:  # once may be chance
+        if more and not self._more_were_free:  # the other program may only have paused
             self._more_were_free = True
             return
         self._more_were_free = False
@@ -71,15 +73,14 @@ class Threads:
                 )
             self.least = free
 
-    def _look(self):
-        """Seconds of the processor used so far by all programs and by this one, and the time now."""
+    def _look(self) -> tuple[float, float, float]:
+        """Processor seconds used so far by all programs and by this one, and the time now in seconds."""
         times = psutil.cpu_times()
         idle = times.idle + getattr(times, "iowait", 0.0)
-        guest = getattr(times, "guest", 0.0) + getattr(
-            times, "guest_nice", 0.0
-        )  # counted in user and nice too
+        # Linux counts the time of virtual machines twice: as guest, and within user or nice.
+        guest = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
         self._seen = sum(times) - idle - guest, time.process_time(), time.perf_counter()
         return self._seen
 
-    def _wait(self, seconds):
+    def _wait(self, seconds: float) -> None:
         self._next = time.perf_counter() + seconds

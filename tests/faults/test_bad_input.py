@@ -20,7 +20,6 @@ from safetensors.torch import save_file
 from cifar_lib import CourseError, data, recipes, runs
 from cifar_lib.__main__ import main
 from cifar_lib.data import layouts
-from cifar_lib.system import device, files
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -463,67 +462,6 @@ def failing(code):
     return fail
 
 
-WRITING_FAILS = [
-    (errno.ENOSPC, "No space is left on the disk to write {path}: free some"),
-    (errno.EACCES, "{path} cannot be written: choose a folder that you may write to"),
-    (errno.EROFS, "{path} cannot be written: choose a folder that you may write to"),
-    (errno.EIO, "{path} cannot be written: Input/output error"),
-]
-
-
-@pytest.mark.parametrize(("code", "words"), WRITING_FAILS)
-@pytest.mark.parametrize("moment", ["fsync", "replace"])
-def test_writing_that_fails_leaves_what_was_there(code, words, moment, tmp_path, monkeypatch):
-    path = tmp_path / "results" / "file"
-    path.parent.mkdir()
-    path.write_text("before")
-    monkeypatch.setattr(files.os, moment, failing(code))
-
-    def write():
-        with files.atomic_write(path) as aside:
-            aside.write_text("after")
-
-    assert words.format(path=path) in sentence(write)
-    assert fakes.snapshot(path.parent) == {path: b"before"}
-
-
-def test_a_failure_while_writing_leaves_what_was_there(tmp_path):
-    path = tmp_path / "results" / "file"
-    path.parent.mkdir()
-    path.write_text("before")
-    with pytest.raises(ZeroDivisionError), files.atomic_write(path) as aside:
-        aside.write_text("half")
-        raise ZeroDivisionError
-    assert fakes.snapshot(path.parent) == {path: b"before"}
-
-
-FULL_DISK = """
-import resource, signal, sys, torch
-from pathlib import Path
-from safetensors.torch import save_file
-from cifar_lib import CourseError
-from cifar_lib.system.files import atomic_write
-
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-try:
-    with atomic_write(Path(sys.argv[1])) as aside:
-        save_file({"weights": torch.zeros(100_000)}, aside)
-except CourseError as error:
-    print(error)
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no file size limit to set")
-def test_safetensors_that_cannot_be_written_whole(tmp_path):
-    path = tmp_path / "results" / "weights"
-    path.parent.mkdir()
-    path.write_text("before")
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(f"{path} cannot be written: File too large")
-    assert fakes.snapshot(path.parent) == {path: b"before"}
-
-
 def test_no_space_for_a_record_keeps_the_checkpoint(recorded_folder, cache, tiny, monkeypatch):
     monkeypatch.setattr("pathlib.Path.write_text", failing(errno.ENOSPC))
     text = sentence(runs.train_and_record, tiny.replace(epochs=1), 0, progress=False)
@@ -591,28 +529,6 @@ def test_a_root_that_is_a_file(tmp_path, monkeypatch):
 
 
 # Names and numbers
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("gpu", "'gpu' is not a device: use 'cpu', 'cuda' or 'cuda:1'"),
-        ("cuda:x", "'cuda:x' is not a device"),
-        ("", "'' is not a device"),
-        ("mps", "The course runs on 'cpu' and 'cuda', not on 'mps'"),
-        ("cuda", "CUDA was asked for, but PyTorch sees no GPU here: use --device cpu"),
-    ],
-)
-def test_device_that_is_not_there(name, words, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert words in sentence(device.select_device, name)
-
-
-def test_gpu_beyond_the_last(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert "There is no cuda:1: this machine has 1 GPU(s)" in sentence(device.select_device, "cuda:1")
-    assert device.select_device("cuda:0").index == 0
 
 
 @pytest.mark.parametrize("name", ["", "fast", "Quick"])

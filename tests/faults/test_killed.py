@@ -7,7 +7,6 @@ another may add in another order, and so round otherwise.
 
 import json
 import os
-import platform
 import random
 import signal
 import subprocess
@@ -21,7 +20,6 @@ from processes import ENVIRONMENT, RECIPES, TOY
 
 from cifar_lib import runs
 from cifar_lib.data import generated
-from cifar_lib.system import files
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 SEED = 5
@@ -197,46 +195,3 @@ def test_two_fresh_processes_give_the_same_bits(name, tmp_path):
             check=True,
         )
     assert outcome(tmp_path / "1", name) == outcome(tmp_path / "2", name)
-
-
-# What the dead leave
-
-
-def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path):
-    path = tmp_path / "place" / "[a] file"
-    path.parent.mkdir()
-    asides = [write_and_die(path) for _ in range(3)]
-    assert [aside.exists() for aside in asides] == [False, False, True]  # each removed the one before
-    with files.atomic_write(path) as aside:
-        living = list(path.parent.iterdir())
-        aside.write_text("whole")
-        with files.atomic_write(path) as other:  # this process lives: its aside is left alone
-            other.write_text("other")
-        assert aside.exists()
-    assert living == [aside.parent]
-    assert list(path.parent.iterdir()) == [path]
-    assert path.read_text() == "whole"
-
-
-def write_and_die(path):
-    """A child that is killed while it writes `path`; returns what it left."""
-    process = os.fork()
-    if process == 0:
-        with files.atomic_write(path) as aside:
-            aside.write_text("half")
-            os.kill(os.getpid(), signal.SIGKILL)
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
-    (aside,) = path.parent.glob(f".*-{process}-*")
-    return aside
-
-
-def test_what_belongs_to_others_is_left(tmp_path):
-    path, dead = tmp_path / "place" / "file", 2**22 + 1  # larger than any process number
-    here = f".file.{platform.node()}-"
-    others = [f".file.elsewhere-{dead}-x.part", f".files.{platform.node()}-{dead}-x.part", ".file.part"]
-    others += [f"{here}notes-x.part", f"{here}{os.getpid()}-x.part", f"{here}{os.getppid()}-x.part"]
-    for name in (*others, f"{here}{dead}-x.part"):
-        (path.parent / name).mkdir(parents=True)
-    with files.atomic_write(path) as aside:
-        aside.write_text("whole")
-    assert {found.name for found in path.parent.iterdir()} == {path.name, *others}

@@ -1,13 +1,13 @@
 """Processes that run the command line and kill themselves with SIGKILL at a chosen moment.
 
 Started as a program, this imports the library once and forks a child for each command, so that
-twenty deaths take seconds. A child passes moments, and writes the name of each to a log:
+twenty deaths take seconds. A child passes certain moments and writes the name of each to a log:
 
     locked · epoch 2, step 3 · checkpoint 2: 50 % written · checkpoint 2: synced ·
     checkpoint 2: renamed · weights: ... · record: ... · checkpoint removed · lock file removed
 
-"synced" lies between fsync and rename. Where it is told to die with some of the bytes written, they
-lie in a file such as safetensors writes before it renames it itself.
+"synced" lies between fsync and rename. A child that is told to die with a share of the bytes written
+leaves them in a file such as the one that safetensors itself writes and then renames.
 """
 
 import fcntl
@@ -86,23 +86,23 @@ class Children:
         os.kill(process, signal.SIGKILL)
 
     def is_running(self, process):
-        """Whether a child that nobody waits for yet has not ended."""
+        """Whether a child has not ended; it must not have been waited for."""
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
     def wait(self, process):
-        """The exit code of a child, or minus the signal that ended it; and what it printed."""
+        """The exit code of a child (minus the signal, if one ended it), and what it printed."""
         code, said = self._ask(wait=process)
         self.running.discard(process)
         return code, Path(said).read_text() if Path(said).exists() else ""
 
     def run(self, *arguments, **options):
-        """Start a command, wait until it ends well; returns what it printed."""
+        """Start a command and wait until it has succeeded; returns what it printed."""
         code, said = self.wait(self.start(*arguments, **options))
         assert code == 0, said
         return said
 
     def moments(self, process=None):
-        """The moments that this process passed, or all of them did, in order."""
+        """The moments that this process passed, or by default that all of them passed, in order."""
         log = self.folder / "log"  # not there before the first moment
         lines = [line.split(" ", 1) for line in log.read_text().splitlines()] if log.exists() else []
         return [moment for number, moment in lines if process in (None, int(number))]
@@ -127,7 +127,7 @@ class Children:
 
 
 def serve():
-    """Read requests, one a line, and answer each with one line."""
+    """Read requests, one per line, and answer each with one line."""
     said = {}
     for line in sys.stdin:
         request = json.loads(line)
@@ -143,7 +143,7 @@ def serve():
 
 
 def alone(arguments, epochs=3):
-    """The command line with the recipes above."""
+    """Run the command line in this process, with the recipes above."""
     from cifar_lib.__main__ import main
 
     generated.GENERATORS["toy"] = TOY
@@ -257,7 +257,7 @@ def _after_a_pause(pause, flock, *arguments):
 
 
 class _PlainLock:
-    """flock and nothing else, as old versions of filelock were."""
+    """flock and nothing else, as in old versions of filelock."""
 
     is_locked = False
 

@@ -1,20 +1,21 @@
 """What several processes do for test_distributed, and one process for comparison.
 
-torchrun --nproc-per-node=2 tests/together.py basics FOLDER
-torchrun --nproc-per-node=2 tests/together.py more FOLDER
-torchrun --nproc-per-node=2 tests/together.py FAULT,RANK,EPOCH FOLDER record NAME …
+torchrun --nproc-per-node=2 tests/support/together.py basics FOLDER
+torchrun --nproc-per-node=2 tests/support/together.py more FOLDER
+torchrun --nproc-per-node=2 tests/support/together.py FAULT,RANK,EPOCH FOLDER record NAME …
 
 The first two compute what one process computes too; the third runs a command of cifar_lib, with a
 fault. Each process writes what it found to FOLDER/RANK.json.
 """
 
 import hashlib
+import io
 import json
 import os
 import signal
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -79,9 +80,9 @@ def everything_in(dtype):
 
 
 def curve(recipe, dataset, dtype, nudge=0):
-    """The history's numbers, a list an epoch, and a hash of the final weights.
+    """The history's numbers, a list per epoch, and a hash of the final weights.
 
-    With `nudge`, a number for the draw, the first weights are off by about one rounding of float32.
+    Where `nudge` is not 0, it seeds a change of the first weights by about one rounding of float32.
     """
 
     def nudged(model):
@@ -130,9 +131,7 @@ def normalised(dtype):
 
 
 def overflow(dataset):
-    """Whether a step is skipped whose gradients overflow in the last process alone."""
-    from cifar_lib import models
-
+    """Whether all processes skip a step whose gradients overflow in the last one only."""
     with everything_in(torch.float16):
         torch.manual_seed(0)
         model = models.replicate(models.build(TINY, (3, 32, 32)))
@@ -151,14 +150,67 @@ def refused(dataset):
 
 
 def basics(dataset):
-    """What the default suite looks at: few steps of two recipes."""
+    """What the default suite compares: few steps of two recipes."""
     found = {recipe.name: curve(recipe, dataset, torch.float64) for recipe in RECIPES}
     found["unshared"] = without_shared_batch_norm(TINY, dataset)
     found["norm"] = {str(kind): normalised(kind) for kind in (torch.float32, torch.bfloat16)}
     found["skipped"] = overflow(dataset)
     found["refused"] = refused(dataset)
     found["parts"] = [distributed.shard(total).indices(total)[:2] for total in (31, 2, 1, 0)]
+    found["exchanged"] = exchanged()
     return found
+
+
+def exchanged():
+    """What each function that exchanges something gives in this process."""
+    rank, seen, calls = distributed.rank(), [], []
+
+    def doubled(rows):
+        seen.append(len(rows))
+        return 2 * rows
+
+    def fail():
+        raise CourseError(f"Process {rank} failed.")
+
+    small, whole = torch.tensor([1.0 + rank]), torch.tensor([[1, 10 * rank], [0, 2]])
+    distributed.all_reduce(iter([small, whole]))
+    order = Path(os.environ["ORDER"])
+    return {
+        "sums": [small.tolist(), whole.tolist(), str(whole.dtype)],
+        "doubled": distributed.map_shards(doubled, torch.arange(5)[:, None]).tolist(),
+        "rows": seen,
+        "first": distributed.on_first(lambda: calls.append(rank) or [rank, "an object"]),
+        "calls": calls,
+        "failure": raised(distributed.on_first, fail),
+        "same": raised(distributed.assert_equal, "weights", 7),
+        "different": raised(distributed.assert_equal, "weights", rank),
+        "turn": distributed.one_by_one(lambda: taken_turn(order, rank)),
+    }
+
+
+def taken_turn(order, rank):
+    """Append this process's number to a file, the first one slowly; returns what stood there before."""
+    before = order.read_text() if order.exists() else ""
+    if rank == 0:
+        time.sleep(0.5)
+    order.write_text(before + str(rank))
+    return before
+
+
+def raised(function, *arguments):
+    """The text of the CourseError that a call raises, or None."""
+    try:
+        function(*arguments)
+    except CourseError as error:
+        return str(error)
+    return None
+
+
+def printed_once():
+    """What this process prints of a sentence that each of them has."""
+    with redirect_stderr(io.StringIO()) as stderr:
+        distributed.print_once(f"process {distributed.rank()}")
+    return stderr.getvalue()
 
 
 def more(dataset):
@@ -218,6 +270,8 @@ if __name__ == "__main__":
         with distributed.process_group():
             found = command(words) if words else {}
             found |= {"basics": basics, "more": more}[kind](dataset)
+            found["said"] = printed_once()
+        found["left"] = [distributed.world_size(), distributed.rank(), printed_once()]
     else:
         fault, rank, epoch = kind.split(",") if "," in kind else ("", 0, 0)
         found = command(words, (fault, int(rank), int(epoch)))

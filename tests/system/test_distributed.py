@@ -9,14 +9,16 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import fakes
 import pytest
 import together
 import torch
+import torch.distributed as dist
 from torch import nn
 
-from cifar_lib import data, models, runs, training
+from cifar_lib import CourseError, data, models, runs, training
 from cifar_lib.data import generated
 from cifar_lib.models.sync_batch_norm import SyncBatchNorm
 from cifar_lib.system import device, distributed
@@ -29,7 +31,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="torchrun and si
 
 
 class Launch:
-    """torchrun with some processes of tests/together.py; nothing of it outlives the test."""
+    """torchrun with some processes of `together`; nothing of it outlives the test."""
 
     def __init__(self, folder, processes, kind, *words, **environment):
         self.folder = folder
@@ -87,7 +89,7 @@ def launch(tmp_path):
 
 @pytest.fixture
 def few_images(monkeypatch):
-    """As many as tests/together.py takes."""
+    """As many as `together` takes."""
     monkeypatch.setitem(generated.GENERATORS, "toy", lambda: generated.toy(150, 100))
     return data.load("toy")
 
@@ -97,7 +99,7 @@ def basics(tmp_path_factory):
     """Two processes record a run, then compute what one process computes in the tests below."""
     place = tmp_path_factory.mktemp("basics")
     words = ["record", "study-quick", "--device", "cpu", "--folder", place / "records"]
-    one = Launch(place, 2, "basics", *words, CIFAR_CACHE=str(place / "cache"))
+    one = Launch(place, 2, "basics", *words, CIFAR_CACHE=str(place / "cache"), ORDER=str(place / "order"))
     code, one.out, one.said, err = one.ended()
     assert code == 0, err
     return one
@@ -152,6 +154,46 @@ def test_more_processes_than_images_in_a_batch_are_refused(basics):
 def test_parts_cover_everything_once(basics):
     parts = [basics.found(rank)["parts"] for rank in (0, 1)]
     assert parts == [[[0, 15], [0, 1], [0, 0], [0, 0]], [[15, 31], [1, 2], [0, 1], [0, 0]]]
+
+
+def exchanged(basics, name):
+    """What one function gave in each of the two processes."""
+    return [basics.found(rank)["exchanged"][name] for rank in (0, 1)]
+
+
+def test_all_reduce_sums_tensors_of_any_shape_in_place(basics):
+    assert exchanged(basics, "sums") == [[[3], [[2, 10], [0, 4]], "torch.int64"]] * 2
+
+
+def test_map_shards_gives_all_rows_to_each_process_which_computes_its_own(basics):
+    assert exchanged(basics, "doubled") == [[[0], [2], [4], [6], [8]]] * 2
+    assert exchanged(basics, "rows") == [[2], [3]]
+
+
+def test_on_first_gives_each_process_what_the_first_found_or_raised(basics):
+    assert exchanged(basics, "first") == [[0, "an object"]] * 2
+    assert exchanged(basics, "calls") == [[0], []]
+    assert exchanged(basics, "failure") == ["Process 0 failed."] * 2
+
+
+def test_assert_equal_names_the_process_that_differs(basics):
+    assert exchanged(basics, "same") == [None, None]
+    first, second = exchanged(basics, "different")
+    assert first is None and second.startswith("Process 1 has other weights than process 0")
+
+
+def test_one_by_one_the_second_begins_when_the_first_has_ended(basics):
+    assert exchanged(basics, "turn") == ["", "0"]
+
+
+def test_one_process_prints_what_all_would_print(basics):
+    """On a line of its own, because the bar of another process may stand there."""
+    said = {basics.found(rank)["said"] for rank in (0, 1)}
+    assert said - {""} in ({"\nprocess 0\n"}, {"\nprocess 1\n"}) and len(said) == 2
+
+
+def test_each_process_is_alone_after_the_group(basics):
+    assert [basics.found(rank)["left"] for rank in (0, 1)] == [[1, 0, "process 0\n"]] * 2
 
 
 def test_only_the_first_writes_and_prints(basics):
@@ -209,13 +251,139 @@ def test_one_process_exchanges_nothing(monkeypatch, few_images):
     assert norms and not any(isinstance(layer, SyncBatchNorm) for layer in norms)
 
 
+def test_map_shards_and_all_reduce_of_one_process_touch_nothing():
+    rows = torch.ones(3, 2)
+    assert distributed.map_shards(lambda given: given, rows) is rows
+    distributed.all_reduce(pytest.fail(x) for x in ["it was iterated over"])
+    assert distributed.shard(5) == slice(0, 5)
+    assert (distributed.on_first(lambda: 3), distributed.one_by_one(lambda: 4)) == (3, 4)
+
+
+@pytest.mark.parametrize(("rank", "local_rank", "turn"), [(0, 0, 0), (1, 1, 2), (2, 0, 1), (3, 1, 2)])
+def test_one_by_one_goes_from_machine_to_machine_first(rank, local_rank, turn, monkeypatch):
+    """Four processes on two machines: how many barriers this one passes before its turn, and in all."""
+    barriers = []
+    monkeypatch.setattr(distributed, "world_size", lambda: 4)
+    monkeypatch.setattr(distributed, "rank", lambda: rank)
+    monkeypatch.setattr(distributed, "local_rank", lambda: local_rank)
+    monkeypatch.setattr(distributed.dist, "barrier", barriers.append)
+    assert distributed.one_by_one(lambda: len(barriers)) == turn
+    assert len(barriers) == 3
+
+
+@pytest.fixture
+def torchrun(monkeypatch):
+    """As if torchrun had started two processes here; torch.distributed notes what it is told, no more."""
+    found = SimpleNamespace(joined=False, rank=0, left=0, threads=None)
+
+    def join(backend, *, store, rank, world_size, timeout):
+        found.joined, found.backend, found.store = True, backend, store
+        assert (rank, world_size, timeout) == (found.rank, 2, distributed.SILENCE)
+
+    def leave():
+        found.joined, found.left = False, found.left + 1
+
+    for name, value in {"WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "LOCAL_RANK": 0}.items():
+        monkeypatch.setenv(name, str(value))
+    store = dist.HashStore()
+    monkeypatch.setattr(dist, "rendezvous", lambda *_, **__: iter([(store, found.rank, 2)]))
+    monkeypatch.setattr(dist, "init_process_group", join)
+    monkeypatch.setattr(dist, "new_group", lambda backend, timeout: (backend, timeout))
+    monkeypatch.setattr(dist, "destroy_process_group", leave)
+    monkeypatch.setattr(dist, "is_initialized", lambda: found.joined)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(dist, "get_rank", lambda: found.rank)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: setattr(found, "threads", count))
+    monkeypatch.setattr(distributed, "_available_cores", lambda: 7)
+    yield found
+    distributed._store = distributed._chores = None
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_only_the_first_prints_within_the_group(rank, torchrun, capsys):
+    torchrun.rank = rank
+    with distributed.process_group():
+        print("within")
+        with distributed.process_group():  # once is enough
+            print("twice")
+        assert torchrun.joined
+    print("after")
+    assert capsys.readouterr().out == ("after\n" if rank else "within\ntwice\nafter\n")
+    assert torchrun.left == 1
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(7, 3), (8, 4), (1, 1)])
+def test_a_process_takes_its_share_of_the_cores(cores, threads, torchrun, monkeypatch):
+    monkeypatch.setattr(distributed, "_available_cores", lambda: cores)
+    with distributed.process_group():
+        assert torchrun.threads == threads
+    assert torchrun.backend == "gloo"
+
+
+def test_a_process_takes_the_gpu_of_its_number(torchrun, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with distributed.process_group():
+        assert chosen == [1]
+    assert torchrun.backend == "cpu:gloo,cuda:nccl"
+
+
+def test_after_an_error_the_processes_still_agree_on_who_prints_it(torchrun, capsys):
+    """So the group is left at the end of the process: before, the others would print that it was lost."""
+    with pytest.raises(CourseError), distributed.process_group():
+        raise CourseError("This process found something wrong.")
+    assert torchrun.joined and not torchrun.left
+    distributed.print_once("the sentence")
+    distributed.print_once("of another process")
+    assert capsys.readouterr().err == "\nthe sentence\n"
+
+
+def test_a_process_that_cannot_join_prints_it_once_too(torchrun, monkeypatch, capsys):
+    def lost(*_, **__):
+        raise RuntimeError("Connection refused.")
+
+    monkeypatch.setattr(dist, "init_process_group", lost)
+    with pytest.raises(CourseError, match="Another process"), distributed.process_group():
+        pytest.fail("it has not joined")
+    distributed.print_once("the sentence")
+    distributed.print_once("of another process")
+    assert capsys.readouterr().err == "the sentence\n"
+
+
+def test_an_error_is_printed_where_the_store_was_lost(torchrun, monkeypatch, capsys):
+    with suppress(CourseError), distributed.process_group():
+        raise CourseError
+
+    def lost(*_):
+        raise RuntimeError("Connection reset by peer.")
+
+    monkeypatch.setattr(distributed, "_store", SimpleNamespace(add=lost, set=lost, wait=lost))
+    distributed.print_once("the sentence")
+    assert capsys.readouterr().err == "\nthe sentence\n"
+
+
+@pytest.mark.parametrize("missing", ["LOCAL_WORLD_SIZE", "LOCAL_RANK", "RANK", "MASTER_ADDR"])
+def test_processes_that_torchrun_did_not_start(missing, monkeypatch):
+    for name in {"WORLD_SIZE", "LOCAL_WORLD_SIZE", "LOCAL_RANK", "RANK", "MASTER_ADDR", "MASTER_PORT"} - {
+        missing
+    }:
+        monkeypatch.setenv(name, "2")
+    monkeypatch.delenv(missing, raising=False)
+    with pytest.raises(CourseError, match="start with torchrun"), distributed.process_group():
+        pytest.fail("it has joined")
+
+
 def test_a_lost_process_is_a_sentence(monkeypatch):
     def lost(*arguments):
         raise RuntimeError("[/some/pair.cc:561] Connection closed by peer. Good luck.\nAnd much more.")
 
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
     monkeypatch.setattr(distributed.dist, "all_reduce", lost)
-    with pytest.raises(distributed.CourseError, match=r"^Another process .*\(Connection closed by peer\)\.$"):
+    with pytest.raises(CourseError, match=r"^Another process .*\(Connection closed by peer\)\.$"):
         distributed.all_reduce([torch.ones(2)])
 
 

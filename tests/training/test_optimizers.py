@@ -72,7 +72,7 @@ def test_muon_moves_filters_the_last_layer_and_biases_at_rates_1_11_and_220(tiny
 
 
 def test_the_papers_optimizer_is_adam_as_it_was_published():
-    optimizer = make_optimizer(RECIPES["paper"], torch.nn.Linear(2, 2))
+    optimizer = training.make_optimizer(RECIPES["paper"], torch.nn.Linear(2, 2))
     assert type(optimizer) is torch.optim.Adam
     assert (optimizer.defaults["lr"], optimizer.defaults["weight_decay"]) == (0.01, 0.003)
     assert (optimizer.defaults["betas"], optimizer.defaults["eps"]) == ((0.9, 0.999), 1e-8)
