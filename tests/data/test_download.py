@@ -334,6 +334,13 @@ def test_only_the_missing_bytes_are_asked_for(fetch, server, folder):
     assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
 
 
+def test_the_bar_begins_at_what_is_there(fetch, folder, capsys):
+    half_there(folder)
+    fetch("good")
+    said = capsys.readouterr().err
+    assert f"{NAME}:  50%" in said and f"{NAME}: 100%" in said
+
+
 @pytest.mark.parametrize("behaviour", ["busy", "page", "loop", "mute"])
 def test_what_is_there_outlives_a_mirror_that_sends_nothing_of_the_file(behaviour, fetch, server, folder):
     half_there(folder)
