@@ -21,12 +21,13 @@ def labels_of(images, size=10, **choices):
 
 
 def test_the_split_takes_the_first_tenth_of_each_class():
-    labels = [1] * 10 + [0] * 20 + [2] * 16 + [3] * 4  # tenths of 1, 2, 1.6 and 0.4 images
-    images = data.Images(numbered(50).pixels, torch.tensor(labels))
+    labels = [1] * 10 + [0] * 50 + [2] * 16 + [3] * 4  # tenths of 1, 5, 1.6 and 0.4 images
+    images = data.Images(numbered(80).pixels, torch.tensor(labels))
     training, validation = data.split(images)
-    assert validation.pixels.flatten().tolist() == [0, 10, 11, 30, 31]
-    assert validation.labels.tolist() == [1, 0, 0, 2, 2]
-    assert training.pixels.flatten().tolist() == [i for i in range(50) if i not in (0, 10, 11, 30, 31)]
+    held_out = [0, 10, 11, 12, 13, 14, 60, 61]
+    assert validation.pixels.flatten().tolist() == held_out
+    assert validation.labels.tolist() == [1, 0, 0, 0, 0, 0, 2, 2]
+    assert training.pixels.flatten().tolist() == [i for i in range(80) if i not in held_out]
 
 
 def test_normalize_puts_grey_at_zero():
