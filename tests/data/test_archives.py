@@ -20,7 +20,7 @@ import pytest
 from refusals import assert_not_loaded, refusal
 
 from cifar_lib import data
-from cifar_lib.data import layouts
+from cifar_lib.data import archives, layouts
 
 # The reading of one archive in a process of its own: what it said, seconds, growth of the peak in MB.
 READ = """
@@ -239,9 +239,8 @@ def test_the_ten_gigabytes_are_not_unpacked(folder):
         assert "is refused" in said_of(folder)
 
 
-@pytest.mark.long
-def test_a_tgz_whose_list_of_holes_does_not_end(folder):
-    """A sparse file's header that goes on, block after block: 1 GB of them."""
+def list_of_holes(path, blocks, times=1):
+    """A sparse file's header that goes on, block after block."""
     member = tarfile.TarInfo("train/cat/x.png")
     member.type = tarfile.GNUTYPE_SPARSE
     block = bytearray(member.tobuf(tarfile.GNU_FORMAT))
@@ -249,10 +248,22 @@ def test_a_tgz_whose_list_of_holes_does_not_end(folder):
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
     more = (b"%011o\0%011o\0" % (0o1, 0o1)) * 21 + b"\1" + bytes(7)
-    with open(folder / "cifar10.tgz", "wb") as file:
+    packed = gzip.compress(more * blocks)
+    with open(path, "wb") as file:
         file.write(gzip.compress(bytes(block)))
-        for _ in range(10):
-            file.write(gzip.compress(more * (100_000_000 // 512)))
+        for _ in range(times):
+            file.write(packed)
+
+
+def test_a_tgz_with_a_long_list_of_holes(folder):
+    list_of_holes(folder / "cifar10.tgz", 100)
+    assert "list of files is far too long" in refusal(layouts.find, "cifar10", folder)
+
+
+@pytest.mark.long
+def test_a_tgz_whose_list_of_holes_does_not_end(folder):
+    """1 GB of it."""
+    list_of_holes(folder / "cifar10.tgz", 100_000_000 // 512, 10)
     assert "list of files is far too long" in said_of(folder)
 
 
@@ -264,7 +275,7 @@ def test_a_tar_that_leads_back(size, folder):
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
     (folder / "cifar10.tar").write_bytes(bytes(block) + bytes(10240))
-    assert "cifar10.tar" in refusal(layouts.find, "cifar10", folder)
+    assert "'train/cat/x.png' is too large" in refusal(layouts.find, "cifar10", folder)
 
 
 @pytest.mark.long
@@ -288,6 +299,14 @@ def one_image_many_times(folder, ending, count, content):
             for i in range(count):
                 fakes.add_to_tar(bundle, f"train/cat/{i}.png", content)
     return archive
+
+
+@pytest.mark.parametrize(("limit", "value"), [("LARGEST_IN_ALL", 20_000), ("MOST_FILES", 10)])
+def test_entries_are_counted_and_added_up(limit, value, folder, files, monkeypatch):
+    """20 images of some 3 kB."""
+    monkeypatch.setattr(archives, limit, value)
+    fakes.write_classes(folder, files, ".tgz")
+    assert "far more than CIFAR-10's images" in refusal(layouts.find, "cifar10", folder)
 
 
 @pytest.mark.long

@@ -129,7 +129,7 @@ def test_mnist_of_which_a_file_is_missing_is_left_to_the_download(folder, monkey
 
 
 def test_other_files_beside_the_images_are_passed_over(folder):
-    files = fakes.class_files(fakes.cifar())
+    files = {name.replace(".png", ".PNG"): image for name, image in fakes.class_files(fakes.cifar()).items()}
     others = ["train/cat/notes.txt", "train/cat/.1.png", "1.png", "cat/2.png", "extra/cat/3.png"]
     fakes.write_classes(folder, files | dict.fromkeys(others, b"x"))
     train, test, _ = layouts.find("cifar10", folder)
@@ -183,7 +183,13 @@ def test_missing_label(folder):
 def test_wrong_checksum_of_the_archive(folder, monkeypatch):
     archive = fakes.write_batches_archive(folder, fakes.cifar(), monkeypatch)
     fakes.damage(archive)
-    assert_not_loaded(folder, archive, "is damaged (its checksum differs)", "delete it")
+    assert_not_loaded(folder, f"{archive} is damaged (its checksum differs)", "delete it")
+
+
+def test_wrong_checksum_of_a_batch(folder, monkeypatch):
+    place = fakes.write_batches(folder, fakes.cifar(), monkeypatch)
+    fakes.damage(place / "data_batch_2")
+    assert_not_loaded(folder, f"data_batch_2 in {place} is damaged (its checksum differs)", "delete it")
 
 
 def test_missing_batch(folder, monkeypatch):
@@ -211,6 +217,13 @@ def test_wrong_checksum_of_mnist(folder, monkeypatch):
 def test_truncated_mnist(which, share, folder, monkeypatch):
     path = fakes.write_mnist(folder, fakes.mnist(), monkeypatch, packed=False)[which]
     fakes.cut(path, share)
+    assert_not_loaded(folder, path, "is damaged", "delete it", name="mnist")
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_mnist_of_another_type_of_numbers(which, folder, monkeypatch):
+    path = fakes.write_mnist(folder, fakes.mnist(), monkeypatch, packed=False)[which]
+    path.write_bytes(b"\0\0\x0d" + path.read_bytes()[3:])  # float32
     assert_not_loaded(folder, path, "is damaged", "delete it", name="mnist")
 
 

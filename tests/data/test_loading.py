@@ -132,6 +132,27 @@ def test_a_prepared_file_of_an_earlier_version_is_read(parts):
     assert data.load("cifar10").fingerprint == first.fingerprint
 
 
+@pytest.mark.parametrize("wrong", ["label", "number", "shape", "type"])
+def test_a_prepared_file_of_other_images_than_those_of_its_name(wrong, folder):
+    """Whole, with the fingerprints of what it holds."""
+    images = fakes.as_images(fakes.images(20, (1, 28, 28) if wrong == "shape" else (3, 32, 32)))
+    if wrong == "label":
+        images.labels[3] = 10
+    if wrong == "number":
+        images = images[:0]
+    if wrong == "type":
+        images = data.Images(images.pixels.char(), images.labels)
+    tensors = {
+        f"{part}.{kind}": getattr(images, kind).clone()
+        for part in ("train", "test")
+        for kind in ("pixels", "labels")
+    }
+    mark = data.fingerprint(images)
+    notes = {"source": "a test", "fingerprint": mark, "test_fingerprint": mark}
+    save_file(tensors, data.prepared_file("cifar10"), notes)
+    assert_not_loaded(folder, data.prepared_file("cifar10"), "is damaged: delete it")
+
+
 def test_prepared_file_of_something_else(folder):
     save_file({"a": torch.zeros(1)}, data.prepared_file("cifar10"))
     assert_not_loaded(folder, "is damaged: delete it")
