@@ -183,7 +183,7 @@ def test_missing_label(folder):
 def test_wrong_checksum_of_the_archive(folder, monkeypatch):
     archive = fakes.write_batches_archive(folder, fakes.cifar(), monkeypatch)
     fakes.damage(archive)
-    assert_not_loaded(folder, f"{archive} is damaged (its checksum differs)", "delete it")
+    assert_not_loaded(folder, f"{archive} is damaged (its checksum differs): delete it, then run again")
 
 
 def test_wrong_checksum_of_a_batch(folder, monkeypatch):
@@ -260,9 +260,8 @@ GREY = fakes.encoded(np.zeros((1, 32, 32), np.uint8))
 RGBA = fakes.encoded(np.zeros((4, 32, 32), np.uint8))
 LARGE = fakes.encoded(np.zeros((3, 33, 32), np.uint8), "jpg")
 GOOD = fakes.encoded(fakes.images(1)[0][0])
-BMP = (
-    b"BM" + struct.pack("<IIIIIIHHIIIIII", 3126, 0, 54, 40, 32, 32, 1, 24, 0, 3072, 0, 0, 0, 0) + bytes(3072)
-)
+BMP_HEAD = struct.pack("<IIIIIIHHIIIIII", 3126, 0, 54, 40, 32, 32, 1, 24, 0, 3072, 0, 0, 0, 0)
+BMP = b"BM" + BMP_HEAD + bytes(3072)  # 32×32 RGB
 EMPTY_PROFILE = GOOD[:-12] + fakes.chunk(b"iCCP", b"") + GOOD[-12:]  # before the end
 
 
