@@ -30,6 +30,8 @@ def test_toys_of_any_number_have_each_class_in_turn():
     toys = generated.toy(25, 12)
     assert toys.train.labels.tolist() == [i % 10 for i in range(25)]
     assert toys.test.labels.tolist() == [i % 10 for i in range(12)]
+    equal = generated.toy(20, 20)
+    assert not torch.equal(equal.train.pixels, equal.test.pixels)
 
 
 @pytest.mark.parametrize(
