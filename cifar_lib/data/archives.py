@@ -1,4 +1,8 @@
-"""Archives of class folders, read in memory; the first entry that could do harm ends the reading."""
+"""Archives of class folders, read in memory; the first entry that could do harm ends the reading.
+
+An archive can claim any size, name any path, and unpack to thousands of times its own size, so every
+claim is checked against the limits below before memory or time is spent on it.
+"""
 
 import gzip
 import io
@@ -7,15 +11,17 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from pathlib import PureWindowsPath
+from collections.abc import Iterator
+from pathlib import Path, PureWindowsPath
+from typing import cast
 
 from .. import CourseError
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
-LARGEST_IMAGE_FILE = 1_000_000  # bytes
+LARGEST_IMAGE_FILE = 1_000_000  # bytes; an image of 32×32 has 3,072 and its file perhaps some metadata
 LARGEST_IN_ALL = 1_000_000_000
 MOST_FILES = 150_000  # 60,000 images, and the second file that macOS packs with each
-LARGEST_ZIP_DIRECTORY = 20_000_000
+LARGEST_ZIP_DIRECTORY = 20_000_000  # bytes; about 130 for each of MOST_FILES
 LARGEST_TAR_HEADER = 32_000  # in all its blocks; Python 3.11 searches it in quadratic time
 DAMAGED_ARCHIVE = (
     zipfile.BadZipFile,
@@ -29,8 +35,12 @@ DAMAGED_ARCHIVE = (
 )
 
 
-def archive_files(archive):
-    """(name, bytes) of the images in an archive; the first entry that could do harm ends it."""
+def archive_files(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """The name and the bytes of each image in a .zip, .tar or gzipped .tar.
+
+    Raises:
+        CourseError: the archive is damaged, or an entry could do harm.
+    """
     read = _zip_files if archive.suffix == ".zip" else _tar_files
     try:
         yield from read(archive)
@@ -38,10 +48,11 @@ def archive_files(archive):
         raise CourseError(f"{archive} is damaged or cut short: fetch it again.") from None
 
 
-def _zip_files(archive):
+def _zip_files(archive: Path) -> Iterator[tuple[str, bytes]]:
     with _LimitedReader(io.FileIO(archive), LARGEST_ZIP_DIRECTORY) as file, zipfile.ZipFile(file) as bundle:
         file.limit = LARGEST_IN_ALL
-        for info in list(_safe_images(map(_zip_entry, bundle.infolist()), archive)):
+        check = _Check(archive)
+        for info in [info for info in bundle.infolist() if check.is_image(*_claims_of(info))]:
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 # Python's zipfile unpacks these without a limit, whatever size the entry claims.
                 raise CourseError(f"{archive} is packed in an unusual way: pack it as an ordinary zip file.")
@@ -49,72 +60,77 @@ def _zip_files(archive):
                 yield info.filename, entry.read(info.file_size)
 
 
-def _zip_entry(info):
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    is_regular = info.is_dir() or kind in (0, stat.S_IFREG)
-    return info, info.filename, info.file_size, is_regular
+def _claims_of(info: zipfile.ZipInfo) -> tuple[str, int, bool]:
+    kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was made on Windows
+    return info.filename, info.file_size, info.is_dir() or kind in (0, stat.S_IFREG)
 
 
-def _tar_files(archive):
-    with open(archive, "rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
+def _tar_files(archive: Path) -> Iterator[tuple[str, bytes]]:
+    with open(archive, "rb") as start:
+        packed = start.read(2) == b"\x1f\x8b"
     raw = gzip.GzipFile(archive) if packed else io.FileIO(archive)
     with _LimitedReader(raw, LARGEST_TAR_HEADER) as file, tarfile.open(fileobj=file, mode="r:") as bundle:
-        for member in _safe_images(_tar_entries(bundle, file), archive):
-            if member.isreg():
+        check = _Check(archive)
+        while (member := bundle.next()) is not None:
+            is_image = check.is_image(member.name, member.size, member.isreg() or member.isdir())
+            if is_image and (content := bundle.extractfile(member)):
                 file.limit = member.size
-                yield member.name, bundle.extractfile(member).read()
-        file.limit = tarfile.BLOCKSIZE
+                yield member.name, content.read()
+            file.limit = LARGEST_TAR_HEADER
+        # tarfile takes a damaged header for the end of the archive; the real end is a block of zeros.
         file.seek(bundle.offset)
         if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise EOFError("no end mark")
 
 
-def _tar_entries(bundle, file):
-    while True:
-        file.limit = LARGEST_TAR_HEADER
-        member = bundle.next()
-        if member is None:
-            return
-        yield member, member.name, member.size, member.isreg() or member.isdir()
-
-
 class _LimitedReader(io.BufferedReader):
-    """A file of which only so many bytes may be read until the limit is set anew.
+    """A file of which at most `limit` bytes may be read before the limit is set again.
 
-    The readers of archives take a header's word for the length of what follows it.
+    Python's readers of archives believe a header that says how many bytes follow it, and ask for all
+    of them at once.
     """
 
-    def __init__(self, raw, limit):
-        super().__init__(raw)
+    def __init__(self, raw: io.RawIOBase | gzip.GzipFile, limit: int) -> None:
+        super().__init__(cast(io.RawIOBase, raw))
         self.limit = limit
 
-    def read(self, size=-1):
-        if not -1 <= size <= self.limit:
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not -1 <= size <= self.limit:
             raise CourseError(f"{self.name} is refused: its list of files is far too long for CIFAR-10.")
         content = super().read(size)
         self.limit -= len(content)
         return content
 
 
-def _safe_images(entries, archive):
-    """Of (entry, name, bytes, whether a file or a folder): the entries that are images, if all are safe."""
-    total = 0
-    for number, (entry, name, size, is_regular) in enumerate(entries, 1):
+class _Check:
+    """What the entries of one archive claim, entry by entry and in all."""
+
+    def __init__(self, archive: Path) -> None:
+        self.archive, self.entries, self.bytes = archive, 0, 0
+
+    def is_image(self, name: str, size: int, is_regular: bool) -> bool:
+        """Whether the next entry is an image in a class folder.
+
+        Args:
+            is_regular: the entry is a file or a folder, not a link or a device.
+
+        Raises:
+            CourseError: the entry could do harm, or is one too many.
+        """
         path = PureWindowsPath(name)  # it knows drives and both kinds of slash
         if path.anchor or ".." in path.parts or not is_regular:
-            raise CourseError(f"{archive} is refused: {name!r} would reach outside its folder.")
+            raise CourseError(f"{self.archive} is refused: {name!r} would reach outside its folder.")
         if not 0 <= size <= LARGEST_IMAGE_FILE:
-            raise CourseError(f"{archive} is refused: {name!r} is too large for a small image.")
-        total += size
-        if number > MOST_FILES or total > LARGEST_IN_ALL:
-            raise CourseError(f"{archive} is refused: it holds far more than CIFAR-10's images.")
-        if class_of(name):
-            yield entry
+            raise CourseError(f"{self.archive} is refused: {name!r} is too large for a small image.")
+        self.entries += 1
+        self.bytes += size
+        if self.entries > MOST_FILES or self.bytes > LARGEST_IN_ALL:
+            raise CourseError(f"{self.archive} is refused: it holds far more than CIFAR-10's images.")
+        return is_class_image(name)
 
 
-def class_of(name):
-    """("train" or "test", class) of an image from the end of its path; None for any other file."""
+def is_class_image(name: str) -> bool:
+    """Whether a path ends as `train/<class>/*.png` does, or `test/`, or with the ending of a JPEG."""
     parts = name.split("/")
-    image = name.lower().endswith(IMAGE_ENDINGS) and not parts[-1].startswith(".")
-    return tuple(parts[-3:-1]) if image and len(parts) >= 3 and parts[-3] in ("train", "test") else None
+    is_image = name.lower().endswith(IMAGE_ENDINGS) and not parts[-1].startswith(".")
+    return is_image and len(parts) >= 3 and parts[-3] in ("train", "test")

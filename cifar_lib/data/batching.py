@@ -1,7 +1,8 @@
 """Images on the device -> shuffled, augmented, normalised batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,12 +13,14 @@ from .images import Images
 
 VALIDATION_SHARE = 0.1
 
+Border = Literal["black", "mirror"]
 
-def split(images):
+
+def split(images: Images) -> tuple[Images, Images]:
     """Training images -> (training, validation): the fixed, stratified 90 % / 10 %.
 
-    Validation is the first tenth of each class in the stored order, which is an order by content:
-    the same images for everyone.
+    The validation images are the first tenth of each class in the stored order. Because that order
+    follows from the content alone, they are the same images for everyone.
     """
     mask = torch.zeros(len(images), dtype=torch.bool)
     for label in images.labels.unique():
@@ -26,13 +29,22 @@ def split(images):
     return images[~mask], images[mask]
 
 
-def normalize(pixels):
-    """uint8 pixels of 0..255 -> float32 of about -2..2: (x / 255 - 0.5) / 0.25.
+def normalize(pixels: Tensor) -> Tensor:
+    """uint8 pixels 0..255 -> float32 from -2 to 2: (x / 255 - 0.5) / 0.25.
 
     The constants serve every data set here (CIFAR-10's own channel means are 0.49, 0.48, 0.45,
-    its deviations 0.25, 0.24, 0.26), so a network needs no statistics beside its weights.
+    its standard deviations 0.25, 0.24, 0.26), so a network needs no statistics beside its weights.
     """
     return (pixels.float() / 255 - 0.5) / 0.25
+
+
+def shrink(pixels: Tensor, side: int) -> Tensor:
+    """Float images [N, C, H, W] -> [N, C, side, side], bilinear with antialiasing.
+
+    Without antialiasing each new pixel would be interpolated from its four nearest neighbours and
+    leave out the others, so fine stripes would turn into coarse ones.
+    """
+    return F.interpolate(pixels, size=side, mode="bilinear", antialias=True, align_corners=False)
 
 
 @dataclass(frozen=True)
@@ -40,24 +52,24 @@ class Augmentation:
     """How `batches` changes the images of an epoch.
 
     Args:
-        flip: mirror each image left to right in every second epoch; chance decides in which it
-            begins. So two epochs show each image both ways, which a coin per epoch would not
-            (Jordan 2024, section 3.6).
+        flip: mirror each image left to right in every second epoch. Which epoch it starts in is
+            random, so any two consecutive epochs show each image both ways, which a coin toss per
+            epoch would not guarantee (Jordan 2024, section 3.6).
         shift: the most pixels by which an image is shifted each way.
         border: what comes in where an image moves away, see `augment`.
-        window: crop a window of this height and width at a random place, at least `shift` pixels
-            about the middle; None for the whole image.
-        side: shrink the images to this height and width, by averaging; None for their own.
+        window: height and width of a window that is cut out at a random place: up to `shift` pixels
+            from the middle, or anywhere in the image if that is further. None keeps the whole image.
+        side: shrink the images to this height and width, see `shrink`; None keeps their own.
     """
 
     flip: bool = False
     shift: int = 0
-    border: str = "black"
+    border: Border = "black"
     window: int | None = None
     side: int | None = None
 
     def check(self, shape: tuple[int, int, int]) -> None:
-        """Make sure that images of this shape can be augmented so.
+        """Make sure that images of this shape (channels, height, width) can be augmented in this way.
 
         Raises:
             CourseError: the shift or the window is larger than the images.
@@ -73,13 +85,20 @@ class Augmentation:
             )
 
     def reach(self, side: int) -> int:
-        """The most pixels by which a view of images of this side moves from the middle."""
-        # Without a shift of its own, a window may lie anywhere in the image.
+        """The most pixels by which the view of an image of this side moves from the middle.
+
+        A window of 28 in an image of 32 can move 2 pixels without leaving it. With a `shift` of 3 it
+        moves up to 3 and takes in one row or column of the border.
+        """
         return self.shift if self.window is None else max(self.shift, (side - self.window) // 2)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """The seed of the draws of one epoch: one number for each pair, since fewer epochs are ever trained."""
+    """The seed of one epoch's random draws, different for each pair of `seed` and `epoch`.
+
+    The factor is larger than the number of epochs that anyone trains, so no epoch of one seed shares
+    its draws with an epoch of another, as it would if the two numbers were merely added.
+    """
     return seed * 1_000_003 + epoch
 
 
@@ -94,24 +113,28 @@ def batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of shuffled (inputs, labels): float32 [B, C, H, W] channels-last, int64 [B].
 
-    Order and augmentation depend on `seed` and `epoch` alone, so a training that stopped goes
-    on with the very same batches. The last, incomplete batch is left out.
+    Order and augmentation depend on `seed` and `epoch` alone, so a training that was stopped continues
+    with the very same batches. The last, incomplete batch is left out.
 
     Args:
         images: uint8 images, already on the device that trains.
-        shard: give only this slice of each batch; the draws are those of the whole batch.
+        size: images per batch.
+        epoch: number of the epoch, from 1.
+        shard: yield only this slice of each batch; the draws are those of the whole batch.
     """
-    # Drawn for the whole epoch and sent at once: no step waits for the CPU.
+    # Drawn for the whole epoch and sent at once, so that no step waits for the CPU.
     steps, device = len(images) // size, images.labels.device
     generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
     order = torch.randperm(len(images), generator=generator)[: steps * size].view(steps, size)[:, shard]
     flip, window, side = augmentation.flip, augmentation.window, augmentation.side
     reach = augmentation.reach(images.pixels.shape[-1])
-    shifts = mirrored = [None] * steps
+    shifts: Iterable[Tensor | None] = [None] * steps
+    mirrored: Iterable[Tensor | None] = [None] * steps
     if reach:
         shifts = draw_shifts(size, reach, generator, steps)[..., shard].to(device, non_blocking=True)
     if flip:
-        draws = torch.Generator().manual_seed(seed)  # of the seed alone: the same image in every epoch
+        # From the seed alone, so that the draw is the same in each epoch and its parity decides.
+        draws = torch.Generator().manual_seed(seed)
         turned = (torch.rand(len(images), generator=draws) < 0.5) ^ bool(epoch % 2)
         mirrored = turned[order].to(device, non_blocking=True)
     order = order.to(device, non_blocking=True)
@@ -122,26 +145,33 @@ def batches(
             pixels = augment(pixels, offset, mirrored=mirror, border=augmentation.border, side=window)
         inputs = normalize(pixels).contiguous(memory_format=torch.channels_last)
         if side not in (None, inputs.shape[-1]):
-            inputs = F.interpolate(inputs, size=side, mode="bilinear", antialias=True, align_corners=False)
+            inputs = shrink(inputs, side)
         yield inputs, batch.labels
 
 
-def draw_shifts(n, reach, generator, *batches):
+def draw_shifts(n: int, reach: int, generator: torch.Generator, *batches: int) -> Tensor:
     """How far the view of each of n images moves down and right: int64 [2, n], from -reach to reach.
 
-    With a number of batches int64 [batches, 2, n], the draws that as many calls would give in turn.
+    With a number of batches, int64 [batches, 2, n]: the same draws that as many calls would give.
     """
     return torch.randint(0, 2 * reach + 1, (*batches, 2, n), generator=generator) - reach
 
 
-def augment(pixels, shifts=None, *, mirrored=None, border="black", side=None):
-    """Shift each image by its own draw, and mirror some; uint8 [N, C, H, W] in and out.
+def augment(
+    pixels: Tensor,
+    shifts: Tensor | None = None,
+    *,
+    mirrored: Tensor | None = None,
+    border: Border = "black",
+    side: int | None = None,
+) -> Tensor:
+    """Shift each image by its own draw, and mirror some; uint8 [N, C, H, W] -> uint8 [N, C, H, W].
 
     Args:
-        shifts: int64 [2, N] on the images' device, see `draw_shifts`. None moves no image.
-        mirrored: bool [N] on the images' device, the images to mirror; None for no image.
+        shifts: int64 [2, N] on the images' device, see `draw_shifts`; None moves no image.
+        mirrored: bool [N] on the images' device, which images to mirror; None mirrors none.
         border: what comes in where an image moves away: "black", or the "mirror" image of its border.
-        side: height and width of what comes out, from the middle before the shift; None for all of it.
+        side: height and width of the result, cut from the middle before the shift; None keeps all of it.
     """
     n, _, height, width = pixels.shape
     device = pixels.device
@@ -165,8 +195,8 @@ def augment(pixels, shifts=None, *, mirrored=None, border="black", side=None):
     return pixels.permute(0, 2, 3, 1)[image, rows, columns].permute(0, 3, 1, 2)
 
 
-def _reflected(places, length):
-    """Places beyond either end counted back from there: -1 is 1, and `length` is `length` - 2."""
+def _reflected(places: Tensor, length: int) -> Tensor:
+    """Places beyond either end counted back from there: -1 becomes 1, and `length` becomes `length` - 2."""
     period = max(1, 2 * (length - 1))
     places = places % period
     return torch.minimum(places, period - places)

@@ -1,45 +1,52 @@
-"""Data sets that need no file and no network: `toy` plays CIFAR-10's part, `digits` MNIST's.
+"""Data sets that need neither files nor network: `toy` stands in for CIFAR-10, `digits` for MNIST.
 
-`toy` draws ten shape classes as 32×32 colour images; position, size, angle, colours, shading and
-noise vary. `digits` are scikit-learn's 1,797 real handwritten digits, enlarged from 8×8 to 20×20 and
-centred in 28×28, as MNIST centres its own.
+`toy` draws ten classes of shapes as 32×32 RGB images with random position, size, angle, colours, shading
+and noise. `digits` are the 1,797 handwritten digits that come with scikit-learn, enlarged from 8×8 to
+20×20 pixels and centred in 28×28, as MNIST centres its own.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
+from .images import Dataset, Images, fingerprint
 
 TOY_CLASSES = tuple("disk ring square frame triangle plus cross star crescent hourglass".split())
 
 
-def toy(n_train=2_000, n_test=500):
-    """((pixels, labels) for training, the same for testing), class names; uint8 [N, 3, 32, 32]."""
-    return (_draw(n_train, seed=1), _draw(n_test, seed=2)), TOY_CLASSES
+def toy(n_train: int = 2_000, n_test: int = 500) -> Dataset:
+    """Shapes, uint8 [N, 3, 32, 32]; image i shows class i mod 10."""
+    return _dataset("toy", _draw(n_train, seed=1), _draw(n_test, seed=2), TOY_CLASSES)
 
 
-def digits(n_train=1_500):
-    """((pixels, labels) for training, the same for testing), class names; uint8 [N, 1, 28, 28]."""
+def digits(n_train: int = 1_500) -> Dataset:
+    """Digits, uint8 [N, 1, 28, 28], randomly ordered: the first `n_train` to train on, the rest to test."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    small = torch.from_numpy(bunch.images)[:, None].float() * 255 / 16
+    small = torch.from_numpy(bunch.images)[:, None].float() * 255 / 16  # the grey levels are 0..16
     large = F.interpolate(small, size=20, mode="bilinear", align_corners=False)
     pixels = F.pad(large, (4, 4, 4, 4)).round().to(torch.uint8)
     labels = torch.from_numpy(bunch.target).long()
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
-    pixels, labels = pixels[order], labels[order]
-    parts = (pixels[:n_train], labels[:n_train]), (pixels[n_train:], labels[n_train:])
-    return parts, tuple("0123456789")
+    images = Images(pixels[order], labels[order])
+    return _dataset("digits", images[:n_train], images[n_train:], tuple("0123456789"))
 
 
-GENERATORS = {"toy": toy, "digits": digits}
+GENERATORS: dict[str, Callable[[], Dataset]] = {"toy": toy, "digits": digits}
 
 
-def _draw(n, seed):
+def _dataset(name: str, train: Images, test: Images, classes: tuple[str, ...]) -> Dataset:
+    return Dataset(name, train, test, classes, "generator", fingerprint(train))
+
+
+def _draw(n: int, seed: int) -> Images:
     generator = torch.Generator().manual_seed(seed)
 
-    def uniform(low, high, *shape):
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(n, *shape, generator=generator)
 
     labels = torch.arange(n) % len(TOY_CLASSES)
@@ -52,11 +59,11 @@ def _draw(n, seed):
     blotches = F.interpolate(uniform(-0.15, 0.15, 3, 5, 5), size=32, mode="bilinear", align_corners=False)
     grain = torch.randn(n, 3, 32, 32, generator=generator) * uniform(0, 0.08, 1, 1, 1)
     image = torch.where(inside, foreground, background + shading + blotches) + grain
-    return (image.clamp(0, 1) * 255).round().to(torch.uint8), labels
+    return Images((image.clamp(0, 1) * 255).round().to(torch.uint8), labels)
 
 
-def _coordinates(right, down, radius, angle):
-    """Per image, pixel positions relative to the shape's centre, size and angle; [N, 32, 32] each."""
+def _coordinates(right: Tensor, down: Tensor, radius: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+    """x and y of each pixel relative to the shape's centre, size and angle; [N, 32, 32] each."""
     grid = torch.arange(32) - 15.5
     dx = (grid[None, None, :] - right[:, None, None]) / radius[:, None, None]
     dy = (grid[None, :, None] - down[:, None, None]) / radius[:, None, None]
@@ -64,19 +71,20 @@ def _coordinates(right, down, radius, angle):
     return dx * cos + dy * sin, dy * cos - dx * sin
 
 
-def _plus(x, y):
+def _plus(x: Tensor, y: Tensor) -> Tensor:
     return (torch.minimum(x.abs(), y.abs()) < 0.28) & (torch.maximum(x.abs(), y.abs()) < 1)
 
 
-def _square(x, y, size):
+def _square(x: Tensor, y: Tensor, size: float) -> Tensor:
     return torch.maximum(x.abs(), y.abs()) < size
 
 
-def _star(x, y):
+def _star(x: Tensor, y: Tensor) -> Tensor:
     return torch.hypot(x, y) < 0.65 + 0.4 * torch.cos(5 * torch.atan2(x, -y))
 
 
-SHAPES = (
+# One mask per class, in the order of TOY_CLASSES: which points of [-1, 1]² lie inside the shape.
+SHAPES: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
     lambda x, y: torch.hypot(x, y) < 0.95,
     lambda x, y: (torch.hypot(x, y) - 0.75).abs() < 0.25,
     lambda x, y: _square(x, y, 0.85),

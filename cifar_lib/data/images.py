@@ -1,4 +1,4 @@
-"""Images with their labels, data sets, and what identifies them: a fingerprint of their content."""
+"""Images with their labels, data sets, and the fingerprint that identifies their content."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,23 +14,26 @@ class Images:
     pixels: Tensor
     labels: Tensor
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: slice | Tensor) -> "Images":
         """The images at `index` (a slice, a mask or a tensor of positions), as `Images`."""
         return Images(self.pixels[index], self.labels[index])
 
-    def to(self, device):
+    def to(self, device: torch.device | str) -> "Images":
         return Images(self.pixels.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training and test images, the ten class names, where they came from.
+    """Training and test images with the names of their classes.
 
-    `fingerprint` is a SHA-256 over the training images and labels, in hexadecimal, the same in
-    whatever order and format they arrived.
+    Args:
+        name: what `load` calls it.
+        classes: the names of the classes, in the order of the labels.
+        source: where the images came from, in words.
+        fingerprint: see `fingerprint`; of the training images as they were before any variant.
     """
 
     name: str
@@ -41,24 +44,30 @@ class Dataset:
     fingerprint: str
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one image."""
+        _, channels, height, width = self.train.pixels.shape
+        return channels, height, width
+
+    @property
     def key(self) -> tuple[str, int]:
-        """What identifies the training images: fingerprint and number, since a part keeps the fingerprint."""
+        """What identifies the training images: their fingerprint, which a part of them keeps, and number."""
         return self.fingerprint, len(self.train)
 
-    def __str__(self):
-        shape = "×".join(str(n) for n in self.train.pixels.shape[1:])
+    def __str__(self) -> str:
+        shape = "×".join(map(str, self.shape))
         return (
             f"{self.name}: {len(self.train):,} training and {len(self.test):,} test images, "
             f"{shape}, from {self.source}"
         )
 
 
-def fingerprint(images):
-    """SHA-256 in hexadecimal over all images with their labels, whatever their order."""
-    return _fingerprint_of(_digests(images))
+def fingerprint(images: Images) -> str:
+    """SHA-256 over all images and their labels, in hexadecimal; it does not depend on their order."""
+    return _combined(_digests(images))
 
 
-def _digests(images):
+def _digests(images: Images) -> list[bytes]:
     pixels = images.pixels.numpy()
     return [
         hashlib.sha256(bytes([label]) + image.tobytes()).digest()
@@ -66,15 +75,16 @@ def _digests(images):
     ]
 
 
-def _fingerprint_of(digests):
+def _combined(digests: list[bytes]) -> str:
     return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
 
 
-def put_in_content_order(images):
-    """Order the images by their digests, in place; return their fingerprint."""
+def put_in_content_order(images: Images) -> str:
+    """Sort the images by their SHA-256 digests, in place; returns their fingerprint."""
     digests = _digests(images)
     order = torch.tensor(sorted(range(len(digests)), key=digests.__getitem__))
     images.labels.copy_(images.labels[order])
-    for part in images.pixels.view(len(order), -1).split(128, dim=1):  # so few pixels are held twice
+    # 128 bytes of each image at a time, since indexing makes a copy: all at once would double the memory.
+    for part in images.pixels.view(len(order), -1).split(128, dim=1):
         part.copy_(part[order])
-    return _fingerprint_of(digests)
+    return _combined(digests)

@@ -1,9 +1,9 @@
-"""The layouts in which a person may already have the images, each read into uint8 arrays.
+"""The layouts in which a person may already have the images, each read into `Images`.
 
-`find` tries them in turn. A layout that is there but damaged is an error, never passed over: what
-the reader put there is what they mean to use. Pickles are opened only after their checksum matched;
-archives are read in memory, nothing is unpacked to disk. What a header claims is checked before memory
-or time is spent on it.
+`find` tries them in turn. A layout that is there but damaged is an error and never passed over, because
+what the reader put there is what they mean to use. Pickles are opened only after their checksum has
+matched; archives are read in memory, and nothing is unpacked to disk. What a header claims is checked
+before memory or time is spent on it.
 """
 
 import gzip
@@ -13,26 +13,31 @@ import math
 import pickle
 import re
 import tarfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
 from .. import CourseError
 from ..system.files import md5
-from .archives import LARGEST_IMAGE_FILE, LARGEST_IN_ALL, MOST_FILES, archive_files, class_of
-from .specs import SPECS
+from .archives import LARGEST_IMAGE_FILE, LARGEST_IN_ALL, MOST_FILES, archive_files, is_class_image
+from .images import Images
+from .specs import SPECS, Spec
 
 ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz")
 
+Part = tuple[npt.NDArray[np.uint8], npt.ArrayLike]  # pixels [N, C, H, W] and labels [N], not checked yet
 
-def find(name, folder):
+
+def find(name: str, folder: str | Path) -> tuple[Images, Images, str] | None:
     """The images of "cifar10" or "mnist" under `folder`, or None when no layout is there.
 
     Returns:
-        (pixels, labels) of the training images, the same of the test images (uint8 [N, C, H, W]
-        and int64 [N] tensors), and the layout in words.
+        The training images, the test images, and the layout in words.
 
     Raises:
         CourseError: a layout is there, but incomplete or damaged.
@@ -44,12 +49,12 @@ def find(name, folder):
         except OSError as error:
             raise CourseError(f"{error.filename or folder} cannot be read: {error.strerror}.") from None
         if found is not None:
-            train, test = (_checked(part, SPECS[name], layout) for part in found)
-            return train, test, layout
+            train, test = found
+            return _checked(train, SPECS[name], layout), _checked(test, SPECS[name], layout), layout
     return None
 
 
-def read_torchvision_cifar(folder):
+def read_torchvision_cifar(folder: Path) -> list[Part] | None:
     """`cifar-10-batches-py/` or the archive it comes in, each file checked against its MD5."""
     ((name, checksum),) = SPECS["cifar10"].downloads.items()
     unpacked, archive = folder / "cifar-10-batches-py", folder / name
@@ -60,10 +65,17 @@ def read_torchvision_cifar(folder):
     if md5(archive) != checksum:
         raise CourseError(f"{archive} is damaged (its checksum differs): delete it, then run again.")
     with tarfile.open(archive) as tar:
-        return _read_batches(lambda name: tar.extractfile(f"cifar-10-batches-py/{name}").read(), archive)
+
+        def read(name: str) -> bytes:
+            content = tar.extractfile(f"cifar-10-batches-py/{name}")
+            if content is None:
+                raise KeyError(name)  # a folder
+            return content.read()
+
+        return _read_batches(read, archive)
 
 
-def read_parquet(folder):
+def read_parquet(folder: Path) -> list[Part] | None:
     """Hugging Face's layout: `cifar10/train-00000-of-00003.parquet`, columns img{bytes}, label."""
     for place in (folder / "cifar10", folder / "plain_text", folder):
         shards = {part: sorted(place.glob(f"{part}-*-of-*.parquet")) for part in ("train", "test")}
@@ -72,12 +84,12 @@ def read_parquet(folder):
     return None
 
 
-def read_class_folders(folder):
+def read_class_folders(folder: Path) -> list[Part] | None:
     """`cifar10/train/<class>/*.png` (or JPEG), as a folder or a .zip, .tar, .tgz archive."""
     place = folder / "cifar10"
     if (place / "train").is_dir():
         names = sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
-        files = ((name, _content(place / name, LARGEST_IMAGE_FILE)) for name in names if class_of(name))
+        files = ((name, _content(place / name, LARGEST_IMAGE_FILE)) for name in names if is_class_image(name))
         return _read_classes(files, place)
     for ending in ARCHIVE_ENDINGS:
         archive = folder / f"cifar10{ending}"
@@ -86,7 +98,7 @@ def read_class_folders(folder):
     return None
 
 
-def read_mnist(folder):
+def read_mnist(folder: Path) -> list[Part] | None:
     """torchvision's layout: `MNIST/raw/*-ubyte`, or the same files with `.gz`."""
     packed = [folder / name for name in SPECS["mnist"].downloads]
     if not all(path.exists() or path.with_suffix("").exists() for path in packed):
@@ -100,7 +112,7 @@ def read_mnist(folder):
     ]
 
 
-LAYOUTS = {
+LAYOUTS: dict[str, dict[str, Callable[[Path], list[Part] | None]]] = {
     "cifar10": {
         "torchvision's files": read_torchvision_cifar,
         "Hugging Face parquet files": read_parquet,
@@ -110,7 +122,7 @@ LAYOUTS = {
 }
 
 
-def _checked(part, spec, layout):
+def _checked(part: Part, spec: Spec, layout: str) -> Images:
     pixels, labels = np.asarray(part[0]), np.asarray(part[1])
     if len(labels) == 0:
         raise CourseError(f"No images in the {layout}: put them there, or remove the folder.")
@@ -123,49 +135,50 @@ def _checked(part, spec, layout):
             f"A label is {labels.min()} or {labels.max()}, but labels go from 0 to "
             f"{len(spec.classes) - 1}: these are not the expected images."
         )
-    pixels = torch.from_numpy(np.require(pixels, np.uint8, "CW"))  # torch warns of arrays it may not write to
-    return pixels, torch.from_numpy(labels.astype(np.int64))
+    pixels = np.require(pixels, np.uint8, ["C", "W"])  # torch warns of arrays it may not write to
+    return Images(torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)))
 
 
-def _read_batches(read, place):
+def _read_batches(read: Callable[[str], bytes], place: Path) -> list[Part]:
     return [_read_pickles(read, SPECS["cifar10"].members[part], place) for part in ("train", "test")]
 
 
-def _read_pickles(read, checksums, place):
-    pixels, labels = bytearray(), []
+def _read_pickles(read: Callable[[str], bytes], checksums: dict[str, str], place: Path) -> Part:
+    pixels, labels = bytearray(), list[int]()
     for name, checksum in checksums.items():
         try:
             content = read(name)
-        except (OSError, KeyError, AttributeError):
+        except (OSError, KeyError):
             raise CourseError(f"{place} lacks {name}: delete it, then run again.") from None
         if hashlib.md5(content).hexdigest() != checksum:
             raise CourseError(f"{name} in {place} is damaged (its checksum differs): delete it.")
         batch = pickle.loads(content, encoding="latin1")
         pixels += batch["data"].tobytes()
         labels += batch["labels"]
-    return _as_images(pixels), labels
+    return _as_pixels(pixels), labels
 
 
-def _read_shards(shards, part, place):
+def _read_shards(shards: list[Path], part: str, place: Path) -> Part:
     if not shards:
         raise CourseError(f"{place} has no {part}-*.parquet: add the missing files.")
-    expected = int("0" + re.search(r"-of-(\d*)", shards[0].name)[1])
+    digits = re.search(r"-of-(\d+)", shards[0].name)
+    expected = int(digits[1]) if digits else 0
     if len(shards) != expected:
         raise CourseError(
             f"{place} has {len(shards)} of {expected} {part} parquet files: add the missing ones."
         )
-    pixels, labels = bytearray(), []
+    pixels, labels = bytearray(), list[int]()
     for shard in shards:
         for i, (content, label) in enumerate(_read_shard(shard)):
             pixels += _decode(content, f"image {i} of {shard}")
             labels.append(label)
-    return _as_images(pixels), labels
+    return _as_pixels(pixels), labels
 
 
-def _read_shard(shard):
+def _read_shard(shard: Path) -> Iterator[tuple[bytes, int]]:
     """The images' bytes and their labels, one after the other.
 
-    Few are held at once, and the bytes stay a dictionary: a small file can name one large value
+    Few are held at once, and the bytes stay a dictionary, because a small file can name one large value
     for millions of rows.
     """
     import pyarrow
@@ -193,13 +206,13 @@ def _read_shard(shard):
         raise CourseError(f"{shard} is damaged or not CIFAR-10: fetch this file again.") from None
 
 
-def _batches(file, groups):
-    """Batches of up to 100 rows. Read all at once, the dictionary would grow from group to group."""
+def _batches(file: Any, groups: range) -> Iterator[Any]:
+    """Batches of up to 100 rows, group by group: across groups the dictionary would grow."""
     for group in groups:
         yield from file.iter_batches(100, [group], columns=["img.bytes", "label"], use_threads=False)
 
 
-def _decode(content, what):
+def _decode(content: bytes, what: str) -> bytes:
     """PNG or JPEG bytes -> the 3 · 32 · 32 bytes of the image: channel by channel, row by row."""
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
@@ -215,19 +228,19 @@ def _decode(content, what):
         raise CourseError(f"{what} cannot be read as PNG or JPEG: replace or remove it.") from None
 
 
-def _as_images(content):
-    """A bytearray of images, one after the other -> uint8 [N, 3, 32, 32] in the same memory.
+def _as_pixels(content: bytearray) -> npt.NDArray[np.uint8]:
+    """The bytes of images, one after the other -> uint8 [N, 3, 32, 32] in the same memory.
 
     A bytearray grows in place where a list of images would have to be copied into one array.
     """
     return np.ndarray((len(content) // (3 * 32 * 32), 3, 32, 32), np.uint8, content)
 
 
-def _read_classes(files, place):
+def _read_classes(files: Iterable[tuple[str, bytes]], place: Path) -> list[Part]:
     classes = SPECS["cifar10"].classes
-    found = {"train": (bytearray(), []), "test": (bytearray(), [])}
+    found = {part: (bytearray(), list[int]()) for part in ("train", "test")}
     for name, content in files:
-        part, label = class_of(name)
+        part, label, _ = name.split("/")[-3:]
         if label not in classes:
             raise CourseError(f"{place} has a class folder {label!r}: known are {', '.join(classes)}.")
         pixels, labels = found[part]
@@ -236,17 +249,17 @@ def _read_classes(files, place):
     for part, (_, labels) in found.items():
         for index in sorted(set(range(len(classes))) - set(labels)):
             raise CourseError(f"{place} has no images in {part}/{classes[index]}: add that class folder.")
-    return [(_as_images(pixels), labels) for pixels, labels in found.values()]
+    return [(_as_pixels(pixels), labels) for pixels, labels in found.values()]
 
 
-def _content(path, largest):
+def _content(path: Path, largest: int) -> bytes:
     """The bytes of a file, if they are no more than `largest`."""
     if path.stat().st_size > largest:
         raise CourseError(f"{path} is too large ({path.stat().st_size:,} bytes): remove it, or replace it.")
     return path.read_bytes()
 
 
-def _read_idx(folder, name):
+def _read_idx(folder: Path, name: str) -> npt.NDArray[np.uint8]:
     plain, packed = folder / "MNIST" / "raw" / name, folder / "MNIST" / "raw" / f"{name}.gz"
     if packed.exists():
         if md5(packed) != SPECS["mnist"].downloads[packed.relative_to(folder).as_posix()]:

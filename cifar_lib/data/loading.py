@@ -1,8 +1,7 @@
-"""Images on disk or from a mirror -> verified uint8 tensors -> batches on the device.
+"""Images on disk or from a mirror -> a verified `Dataset`.
 
-`load` finds a data set, checks it, and keeps it as one prepared file. Training images are put
-in an order that depends on their content alone, so a run does not depend on the way or the order
-in which they arrived.
+`load` finds a data set, checks it, and keeps it as one prepared file, which opens fast. The images are
+sorted by their content, so a run does not depend on the layout or the order in which they arrived.
 """
 
 import os
@@ -19,23 +18,29 @@ from ..system import distributed
 from ..system.files import atomic_write
 from . import generated, layouts
 from .images import Dataset, Images, fingerprint, put_in_content_order
-from .specs import SPECS
+from .specs import SPECS, Spec
 from .variants import VARIANTS
 
+Root = str | os.PathLike[str] | None
 
-def load(name, root=None):
-    """A data set by name: "cifar10", "mnist", "toy" or "digits", or a variant as "cifar10/shuffled".
 
-    The first of these that works: the prepared file in the cache folder; the layouts of
-    torchvision, Hugging Face (parquet) or class folders under `root`; a download into `root`.
+def load(name: str, root: Root = None) -> Dataset:
+    """A data set by name: "cifar10", "mnist", "toy" or "digits", or a variant such as "cifar10/shuffled".
+
+    "toy" and "digits" are generated. The others come from the first of these places that has them: the
+    prepared file in the cache folder; the layouts of torchvision, Hugging Face (parquet) or class
+    folders under `root`; a download into `root`.
 
     Args:
-        root: folder of the original files; by default `$CIFAR_DATA`, else the user's cache
-            folder. The prepared file goes to `$CIFAR_CACHE`, else beside the original files, else
-            (when that is read-only) into the user's cache folder.
+        root: folder of the original files; by default `$CIFAR_DATA`, else the user's cache folder.
+            The prepared file goes to `$CIFAR_CACHE`, else beside the original files, or into the
+            user's cache folder if theirs is read-only.
 
     Raises:
-        CourseError: unknown name, damaged files, or nothing found and no mirror reachable.
+        CourseError: the name is unknown, a file is damaged, or nothing was found and no mirror answers.
+
+    Warns:
+        UserWarning: the images are not those of the recorded runs, or the prepared file was not kept.
     """
     base, _, variant = name.partition("/")
     if base not in (*SPECS, *generated.GENERATORS) or (variant and variant not in VARIANTS):
@@ -44,106 +49,102 @@ def load(name, root=None):
     # One of several processes downloads and prepares; the others find what it left.
     real = base in SPECS
     try:
-        dataset = distributed.one_by_one(lambda: _real(base, root)) if real else _generated(base)
+        dataset = distributed.one_by_one(lambda: _real(base, root)) if real else generated.GENERATORS[base]()
     except OSError as error:
         raise CourseError(f"{error.filename} cannot be used: {error.strerror}.") from None
     if real and dataset.fingerprint != SPECS[base].fingerprint:
         warnings.warn(
             f"The training images found in {data_folder(root)} are not those of {base} (fingerprint "
-            f"{dataset.fingerprint[:12]}): they can be used, but no recorded run speaks of them.",
+            f"{dataset.fingerprint[:12]}): they can be used, but no recorded run was trained on them.",
             stacklevel=2,
         )
     if variant:
-        changed = {part: VARIANTS[variant](getattr(dataset, part)) for part in ("train", "test")}
-        fingerprint = f"{dataset.fingerprint}/{variant}"
-        dataset = replace(dataset, name=name, fingerprint=fingerprint, **changed)
+        change = VARIANTS[variant]
+        dataset = replace(
+            dataset,
+            name=name,
+            train=change(dataset.train),
+            test=change(dataset.test),
+            fingerprint=f"{dataset.fingerprint}/{variant}",
+        )
     return dataset
 
 
-def cache_folder(root=None):
+def cache_folder(root: Root = None) -> Path:
     """The folder of the prepared files (see `load`)."""
     if os.environ.get("CIFAR_CACHE"):
         return _expanded(os.environ["CIFAR_CACHE"])
-    root = data_folder(root)
-    there = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
-    return root if os.access(there, os.W_OK) else _user_folder()
+    folder = data_folder(root)
+    # A folder that is not there yet can be made if the nearest one above it may be written.
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return folder if os.access(there, os.W_OK) else _user_folder()
 
 
-def data_folder(root=None):
+def data_folder(root: Root = None) -> Path:
     """The folder of the original files (see `load`)."""
     return _expanded(root or os.environ.get("CIFAR_DATA") or _user_folder())
 
 
-def prepared_file(name, root=None):
-    """The path of the prepared file of one data set; delete it to have the originals read again."""
+def prepared_file(name: str, root: Root = None) -> Path:
+    """The path of a data set's prepared file; delete the file to have the originals read again."""
     return cache_folder(root) / f"prepared-{name}.safetensors"
 
 
-def _user_folder():
+def _user_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "cifar10-by-experiment"
 
 
-def _expanded(folder):
+def _expanded(folder: str | os.PathLike[str]) -> Path:
     try:
         return Path(folder).expanduser()
     except RuntimeError:
-        raise CourseError(
-            f"{folder} begins with a home folder that is not there: write it in full."
-        ) from None
+        raise CourseError(f"{folder} begins with an unknown home folder: write it in full.") from None
 
 
-def _real(name, root):
+def _real(name: str, root: Root) -> Dataset:
     prepared = prepared_file(name, root)
     if prepared.exists():
         return _open_prepared(prepared, name)
     folder = data_folder(root)
     found = layouts.find(name, folder)
     if found is None:
-        from . import download
+        from . import download  # here, because most starts need no network library
 
         download.fetch(name, folder)
         found = layouts.find(name, folder)
+    if found is None:
+        raise CourseError(f"{folder} was changed during the download: run again.")
     train, test, source = found
-    train, test = Images(*train), Images(*test)
     mark, test_mark = put_in_content_order(train), put_in_content_order(test)
     dataset = Dataset(name, train, test, SPECS[name].classes, source, mark)
     _save_prepared(prepared, dataset, test_mark)
     return dataset
 
 
-def _generated(name):
-    (train, test), classes = generated.GENERATORS[name]()
-    train, test = Images(*train), Images(*test)
-    return Dataset(name, train, test, classes, "generator", fingerprint(train))
-
-
-def _save_prepared(path, dataset, test_mark):
+def _save_prepared(path: Path, dataset: Dataset, test_mark: str) -> None:
     tensors = {
-        f"{part}.{field}": getattr(getattr(dataset, part), field).contiguous()
-        for part in ("train", "test")
-        for field in ("pixels", "labels")
+        "train.pixels": dataset.train.pixels,
+        "train.labels": dataset.train.labels,
+        "test.pixels": dataset.test.pixels,
+        "test.labels": dataset.test.labels,
     }
+    notes = {"source": dataset.source, "fingerprint": dataset.fingerprint, "test_fingerprint": test_mark}
     try:
         with atomic_write(path) as aside:
-            notes = {
-                "source": dataset.source,
-                "fingerprint": dataset.fingerprint,
-                "test_fingerprint": test_mark,
-            }
             save_file(tensors, aside, notes)
     except CourseError as error:
         warnings.warn(
-            f"The prepared images were not kept, so the next start is slow again: {error}", stacklevel=4
+            f"The prepared images were not kept, so the next start is slow again: {error}", stacklevel=6
         )
 
 
-def _open_prepared(path, name):
+def _open_prepared(path: Path, name: str) -> Dataset:
     try:
         with safe_open(path, "pt") as file:
             part = {key: file.get_tensor(key) for key in file.keys()}
             notes = file.metadata()
-        # Copies of the labels: a variant that keeps them must not keep the whole file in memory.
+        # Copied, because the labels of a variant would keep the whole file in memory as a view into it.
         train = Images(part["train.pixels"], part["train.labels"].clone())
         test = Images(part["test.pixels"], part["test.labels"].clone())
         promised = [(train, notes["fingerprint"])]
@@ -157,13 +158,12 @@ def _open_prepared(path, name):
     raise CourseError(f"The prepared file {path} is damaged: delete it, then run again.")
 
 
-def _fits(images, spec):
+def _fits(images: Images, spec: Spec) -> bool:
     pixels, labels = images.pixels, images.labels
     return (
         (pixels.dtype, labels.dtype) == (torch.uint8, torch.int64)
         and labels.ndim == 1
         and len(labels) > 0
         and pixels.shape == (len(labels), *spec.shape)
-        and labels.min() >= 0
-        and labels.max() < len(spec.classes)
+        and 0 <= int(labels.min()) <= int(labels.max()) < len(spec.classes)
     )

