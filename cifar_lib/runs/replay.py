@@ -122,7 +122,6 @@ def summarize(several: Sequence[Run], name: str = "test_accuracy") -> str:
 
 def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run:
     """A finished training with its predictions and results on the validation and test images."""
-    shape = tuple(dataset.train.pixels.shape[1:])
     parts = held_out(recipe, dataset)
     found, losses = predict_parts(trained.model, parts, recipe.views)
     n_val = len(parts["val"]) if recipe.holdout else 0
@@ -131,8 +130,8 @@ def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run
         model={
             "name": recipe.model,
             "parameters": models.count_parameters(trained.model),
-            "flops": models.count_flops(trained.model, shape),
-            "shape": list(shape),
+            "flops": models.count_flops(trained.model, dataset.shape),
+            "shape": list(dataset.shape),
             "classes": len(dataset.classes),
         },
         data={

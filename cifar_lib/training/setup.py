@@ -52,18 +52,16 @@ def set_up(recipe: Recipe, dataset: Dataset, seed: int = 0, device: str | None =
         raise CourseError(f"A seed is a whole number from 0 to {LARGEST_SEED}, not {seed}.")
     place = devices.select_device(device)
     training, validation = _divided(recipe, dataset)
-    channels, height, width = dataset.train.pixels.shape[1:]
-    shape = (channels, height, width)
     for done in range(recipe.epochs if recipe.sides else 1):
-        augmentation_at(recipe, done).check(shape)
+        augmentation_at(recipe, done).check(dataset.shape)
 
     torch.manual_seed(seed)
-    model = models.build(recipe, shape, len(dataset.classes))
-    models.check_shapes(model, recipe, shape, len(dataset.classes))
+    model = models.build(recipe, dataset.shape, len(dataset.classes))
+    models.check_shapes(model, recipe, dataset.shape, len(dataset.classes))
     prepare = getattr(model, "prepare", None)
     if prepare is not None:
         prepare(normalize(training.pixels[:PREPARE_IMAGES]))
-    model = models.replicate(model).to(device=place, memory_format=torch.channels_last)
+    model = models.replicate(model).to(place).to(memory_format=torch.channels_last)
     model = kernels.quicken(model)
     return Setup(place, training.to(place), validation.to(place), model, make_optimizer(recipe, model))
 

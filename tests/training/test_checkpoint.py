@@ -276,7 +276,7 @@ def test_the_name_of_a_checkpoint_tells_recipes_images_and_seeds_apart(tiny):
     key = training.RunKey(tiny, ("abc", 400), 3)
     others = [
         replace(key, recipe=tiny.replace(rate=0.1)),
-        replace(key, images=("abd", 400)),
+        replace(key, images=("xyz", 400)),
         replace(key, images=("abc", 399)),
         replace(key, seed=4),
     ]
