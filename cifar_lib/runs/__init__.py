@@ -14,6 +14,7 @@ from .record import (
     weights_file,
 )
 from .replay import (
+    difference,
     load_data,
     profile,
     recipe_for_profile,
@@ -31,6 +32,7 @@ __all__ = [
     "Question",
     "Run",
     "as_record",
+    "difference",
     "labels_file",
     "load_data",
     "load_labels",
