@@ -296,8 +296,9 @@ def torchrun(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: setattr(found, "threads", count))
     monkeypatch.setattr(distributed, "_available_cores", lambda: 7)
-    yield found
-    distributed._store = distributed._chores = None
+    for name in ("_store", "_chores"):
+        monkeypatch.setattr(distributed, name, None)
+    return found
 
 
 @pytest.mark.parametrize("rank", [0, 1])
