@@ -1,6 +1,7 @@
 """From images on disk or a mirror to batches on the device."""
 
-from .batching import Augmentation, augment, batches, draw_shifts, epoch_seed, normalize, split
+from .augmentation import Augmentation, augment, draw_shifts
+from .batching import batches, epoch_seed, normalize, split
 from .images import Dataset, Images, fingerprint
 from .loading import cache_folder, data_folder, load, prepared_file
 from .specs import SPECS

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import torch
 
-from .batching import augment, draw_shifts, shrink
+from .augmentation import augment, draw_shifts
+from .batching import shrink
 from .images import Images
 
 PART = 5_000  # colour_noise draws per part, so another size would give other noise
