@@ -1,6 +1,7 @@
 """How images are changed for training: shifted, mirrored, cropped or shrunk, all drawn from a seed."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
