@@ -37,3 +37,31 @@ def test_a_failing_cell_leaves_the_file_as_it_was(notebook):
     with pytest.raises(Exception, match="ZeroDivisionError"):
         execute.execute(notebook)
     assert notebook.read_bytes() == before
+
+
+def test_chapters_are_executed_in_the_recorded_profile_whatever_the_environment_says(notebook, monkeypatch):
+    monkeypatch.setenv("CIFAR_PROFILE", "quick")
+    asking = nbformat.read(notebook, 4)
+    asking.cells[1].source = "from cifar_lib import runs\nprint(runs.profile())"
+    nbformat.write(asking, notebook)
+    execute.execute(notebook)
+    assert nbformat.read(notebook, 4).cells[1].outputs[0].text == "recorded\n"
+
+
+def test_the_librarys_hash_covers_every_room(monkeypatch, tmp_path):
+    """A changed module, style or record of any depth makes the stored outputs stale."""
+    places = [
+        "cifar_lib/a.py",
+        "cifar_lib/room/b.py",
+        "cifar_lib/room/c.mplstyle",
+        "cifar_lib/recorded/d.json",
+    ]
+    for place in places:
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text("before")
+    monkeypatch.setattr(execute, "REPOSITORY", tmp_path)
+    hashes = {execute.library_hash()}
+    for place in places:
+        (tmp_path / place).write_text("after")
+        hashes.add(execute.library_hash())
+    assert len(hashes) == 1 + len(places)
