@@ -18,13 +18,23 @@ def test_the_papers_recipe_is_the_papers():
 
 
 @pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("paper-no-decay", {"weight_decay": 0.0}),
+        ("paper-no-skip", {"options": {"merge": "none"}}),
+        ("paper-no-skip-no-decay", {"options": {"merge": "none"}, "weight_decay": 0.0}),
+        ("paper-adamw", {"optimizer": "adamw"}),
+    ],
+)
+def test_a_recipe_without_a_shipped_record_has_these_values(name, expected):
+    """A wrong value in any other recipe would contradict its records (tests/runs)."""
+    assert changes(RECIPES[name], RECIPES["paper"]) == expected
+
+
+@pytest.mark.parametrize(
     ("name", "base", "fields"),
     [
         ("paper-constant-rate", "paper", {"schedule"}),
-        ("paper-no-decay", "paper", {"weight_decay"}),
-        ("paper-no-skip", "paper", {"options"}),
-        ("paper-no-skip-no-decay", "paper-no-skip", {"weight_decay"}),
-        ("paper-adamw", "paper", {"optimizer"}),
         ("mlp-mnist", "mlp", {"data"}),
         ("mlp-shuffled", "mlp", {"data"}),
         ("study-shuffled", "study", {"data"}),
