@@ -1,5 +1,6 @@
 """How many threads a training takes: seen from the seconds that others used the processor."""
 
+from collections import namedtuple
 from types import SimpleNamespace
 
 import pytest
@@ -51,6 +52,34 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize(("others", "left"), [(0.0, 4), (0.4, 4), (1.0, 3), (1.6, 2), (3.0, 1), (9.0, 1)])
 def test_it_takes_the_cores_that_others_leave_and_at_least_one(machine, others, left):
     assert step(machine, threads.Threads(CPU), others) == left
+
+
+def test_it_never_takes_more_than_at_the_start(machine, monkeypatch):
+    """PyTorch takes one thread for two logical processors of the same core."""
+    monkeypatch.setattr(threads.psutil, "cpu_count", lambda: 8)
+    look = threads.Threads(CPU)
+    assert [step(machine, look, others) for others in (0, 0, 5, 0, 0)] == [4, 4, 3, 3, 4]
+
+
+Linux = namedtuple("Linux", "user nice idle iowait guest guest_nice", defaults=[0.0] * 6)
+
+
+@pytest.mark.parametrize(
+    ("second", "left"),
+    [
+        (Linux(user=1.0, nice=1.0, idle=2.0), 2),
+        (Linux(user=1.0, iowait=3.0), 3),  # a core that waits for a disk is free
+        (Linux(user=2.0, guest=2.0), 2),  # Linux counts a virtual machine's seconds as the user's too
+        (Linux(nice=2.0, guest_nice=2.0), 2),
+    ],
+)
+def test_seconds_in_which_a_core_worked_count_once(second, left, machine, monkeypatch):
+    times = iter([Linux(), second])
+    monkeypatch.setattr(threads.psutil, "cpu_times", lambda: next(times))
+    look = threads.Threads(CPU)
+    machine.now += 1
+    look()
+    assert machine.count == left
 
 
 def test_it_takes_fewer_at_once_and_more_only_when_they_are_free_twice(machine):
