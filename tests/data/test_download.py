@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import itertools
 import random
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import fakes
 import pytest
@@ -20,7 +22,7 @@ from cifar_lib.data import download
 
 CONTENT = bytes(i * i % 251 for i in range(300_000))
 NAME = "file.bin"
-STALLS = {"silent", "mute", "slow_headers", "trickle"}
+STALLS = {"silent", "mute", "slow_headers", "trickle", "tires"}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -151,6 +153,15 @@ class Handler(BaseHTTPRequestHandler):
             if self.server.stop.wait(0.02):
                 break
 
+    def tires(self, content):
+        """Most of the file at once, and a trickle of the rest."""
+        most = len(content) - 10_000
+        self.send(content[:most], length=len(content))
+        for i in range(most, len(content), 10):
+            self.write(content[i : i + 10])
+            if self.server.stop.wait(0.02):
+                break
+
     def unhurried(self, content):
         """As good, but over half a second."""
         start = int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
@@ -248,6 +259,7 @@ FAULTS = {
     "mute": "too slow",
     "slow_headers": "too slow",
     "trickle": "too slow",
+    "tires": "too slow",
 }
 
 
@@ -385,6 +397,17 @@ def test_a_body_without_end_is_given_up_and_not_kept(fetch, server, folder, monk
     assert "wrong content" in refusal(fetch, "endless")
     assert fakes.snapshot(folder) == {folder / f"{NAME}.lock": b""}
     assert server.sent < 20_000_000  # what lay in the buffers of both ends
+
+
+def test_a_slow_but_steady_mirror_is_not_given_up(fetch, server, monkeypatch):
+    """On a clock that a second passes at each look at it, so that the file takes three times the silence."""
+    seconds = itertools.count()
+    monkeypatch.setattr(download, "time", SimpleNamespace(monotonic=lambda: next(seconds), sleep=time.sleep))
+    monkeypatch.setattr(download, "CHUNK", 5_000)
+    monkeypatch.setattr(download, "SLOWEST", 500)
+    fetch("good")
+    assert server.asked == [("good", None)]
+    assert next(seconds) > 3 * download.SILENT_SECONDS
 
 
 def test_two_at_once_ask_once(fetch, server, folder):
