@@ -229,6 +229,8 @@ def test_dots_names_its_rows_from_the_top():
     assert list(axis.get_yticks()) == [0, 1] and tick_labels(axis.yaxis) == ["first", "second"]
     bottom, top = axis.get_ylim()
     assert bottom > 1.28 and top < -0.28
+    left, right = axis.get_xlim()
+    assert left < 10 and right > 20  # else the edge would cut the dots there in half
 
 
 def test_dots_begins_its_colours_anew_after_seven_groups():
@@ -410,7 +412,8 @@ def test_attributions_are_red_where_they_speak_for_and_blue_where_against():
         assert not len(axes[1, column].get_xticks()) and not len(axes[1, column].get_yticks())
     # Each map has its own scale: its largest magnitude has the full colour, half of it a paler one.
     assert [axis.images[0].get_clim() for axis in axes[1]] == [(-4, 4), pytest.approx((-0.2, 0.2))]
-    assert axes[0, 0].figure.get_suptitle() == "two maps"
+    (title,) = [text for text in axes[0, 0].figure.texts if text.get_text() == "two maps"]
+    assert title.get_horizontalalignment() == "left" and title.get_position()[0] < 0.05
 
 
 def test_attributions_names_its_rows_at_the_left():

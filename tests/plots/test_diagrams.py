@@ -172,6 +172,13 @@ def test_a_second_path_stands_beside_the_first(draw):
     }
     assert [boxes.color(name) for name in ("second", "shortcut", "add")] == [PLAIN, BRANCH, JOIN]
     assert not boxes.overlap()
+    half = WIDTH / 2 * (1 / 2 - 1 / 18)  # of a box's width; 0.29 is half its height
+    ways = {
+        (boxes.at(head.xyann), boxes.at(head.xy)): head for head in boxes.axis.texts if not head.get_text()
+    }
+    out, back = ways["first", "shortcut"], ways["shortcut", "add"]
+    assert out.xyann == pytest.approx((half, -1)) and out.xy == pytest.approx((WIDTH / 2, -2 + 0.29))
+    assert back.xyann == pytest.approx((WIDTH / 2, -2 - 0.29)) and back.xy == pytest.approx((half, -4))
 
 
 class Four(nn.Module):
@@ -289,9 +296,20 @@ def test_a_long_name_is_written_small_enough_for_its_box(draw):
     assert draw(Four(), "", (4, 8, 8)).axis.texts[0].get_fontsize() == 9
 
 
-def test_drawing_leaves_the_network_as_it_was(draw):
-    model = Chain().train()
+@pytest.mark.parametrize("rows", [None, 2, 3])
+def test_the_texts_of_a_box_stand_in_it_one_above_the_other(rows, draw):
+    boxes = draw(Chain(), "", rows=rows)
+    boxes.axis.figure.canvas.draw()
+    texts = [text for text in boxes.axis.texts if text.get_text()]
+    for (patch, _), name, what in zip(boxes.seen, texts[::2], texts[1::2], strict=True):
+        box, above, below = (artist.get_window_extent() for artist in (patch, name, what))
+        assert box.y0 < below.y0 and below.y1 <= above.y0 + 2 and above.y1 < box.y1
+
+
+def test_drawing_changes_neither_the_network_nor_the_random_numbers(draw):
+    model = nn.Sequential(nn.Dropout(), Chain()).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = torch.get_rng_state()
     draw(model, "")
-    assert model.training
+    assert model.training and torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
