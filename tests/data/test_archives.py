@@ -127,6 +127,25 @@ def test_zip_entries_that_are_no_files(kind, folder, files):
     assert "outside its folder" in refusal(layouts.find, "cifar10", folder)
 
 
+@pytest.mark.parametrize("ending", ["", ".zip", ".tar", ".tgz"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "map.png", "train/cat/Thumbs.db", "train/cat/._1.png", "samples/cat/1.png"]
+)
+def test_what_is_no_image_of_a_class_is_passed_over(ending, name, folder, files):
+    """A note, a picture beside the folders, and what file managers add."""
+    fakes.write_classes(folder, {name: b"something else"} | files, ending)
+    train, test, _ = layouts.find("cifar10", folder)
+    assert (len(train), len(test)) == (10, 10)
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar", ".tgz"])
+def test_an_image_file_may_hold_much_metadata(ending, folder, files):
+    heavy = {name: content + bytes(100_000) for name, content in files.items()}
+    fakes.write_classes(folder, heavy, ending)
+    train, test, _ = layouts.find("cifar10", folder)
+    assert (len(train), len(test)) == (10, 10)
+
+
 @pytest.mark.parametrize("ending", [".zip", ".tar", ".tgz"])
 @pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.9])
 def test_an_archive_cut_short(ending, share, folder):
