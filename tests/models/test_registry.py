@@ -181,6 +181,13 @@ def test_another_number_of_logits_is_refused(own):
         models.check_shapes(network, own, (3, 32, 32), 10)
 
 
+@pytest.mark.parametrize("shape", [(-1, 10), (-1,)])
+def test_another_number_of_rows_than_images_is_refused(own, shape):
+    network = nn.Sequential(models.build(own, (3, 32, 32), 20), nn.Flatten(0), nn.Unflatten(0, shape))
+    with pytest.raises(CourseError, match=r"gives \((4, 10|40,)\) for 2 images"):
+        models.check_shapes(network, own, (3, 32, 32), 10)
+
+
 def test_batch_norm_cannot_train_with_a_single_value(own):
     """What trains in batches of one image fails only in training mode."""
     network = nn.Sequential(nn.Flatten(), nn.Linear(3072, 10), nn.BatchNorm1d(10)).eval()
