@@ -295,7 +295,7 @@ def torchrun(monkeypatch):
     monkeypatch.setattr(dist, "get_rank", lambda: found.rank)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: setattr(found, "threads", count))
-    monkeypatch.setattr(distributed, "_available_cores", lambda: 7)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(7)), raising=False)
     for name in ("_store", "_chores"):
         monkeypatch.setattr(distributed, name, None)
     return found
@@ -316,7 +316,7 @@ def test_only_the_first_prints_within_the_group(rank, torchrun, capsys):
 
 @pytest.mark.parametrize(("cores", "threads"), [(7, 3), (8, 4), (1, 1)])
 def test_a_process_takes_its_share_of_the_cores(cores, threads, torchrun, monkeypatch):
-    monkeypatch.setattr(distributed, "_available_cores", lambda: cores)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)), raising=False)
     with distributed.process_group():
         assert torchrun.threads == threads
     assert torchrun.backend == "gloo"
