@@ -128,10 +128,11 @@ def test_mnist_of_which_a_file_is_missing_is_left_to_the_download(folder, monkey
     assert layouts.find("mnist", folder) is None
 
 
-def test_other_files_beside_the_images_are_passed_over(folder):
+@pytest.mark.parametrize("ending", ["", ".zip", ".tar", ".tgz"])
+def test_other_files_beside_the_images_are_passed_over(ending, folder):
     files = {name.replace(".png", ".PNG"): image for name, image in fakes.class_files(fakes.cifar()).items()}
     others = ["train/cat/notes.txt", "train/cat/.1.png", "1.png", "cat/2.png", "extra/cat/3.png"]
-    fakes.write_classes(folder, files | dict.fromkeys(others, b"x"))
+    fakes.write_classes(folder, files | dict.fromkeys(others, b"x"), ending)
     train, test, _ = layouts.find("cifar10", folder)
     assert (len(train), len(test)) == (40, 10)
 
