@@ -4,7 +4,7 @@ import pytest
 import torch
 from by_hand import conv, kinds, linear
 
-from cifar_lib.models import BeginnerNet, LeNet5, count_parameters
+from cifar_lib.models import MODELS, BeginnerNet, LeNet5, count_parameters
 
 
 @pytest.mark.parametrize("network", [LeNet5, BeginnerNet])
@@ -20,11 +20,12 @@ def test_shape_and_parameters(network, shape, last):
 
 
 @pytest.mark.parametrize(
-    ("network", "activation", "pool"), [(LeNet5, "Tanh", "AvgPool2d"), (BeginnerNet, "ReLU", "MaxPool2d")]
+    ("name", "activation", "pool"), [("lenet-5", "Tanh", "AvgPool2d"), ("beginner", "ReLU", "MaxPool2d")]
 )
-def test_layers_in_order(network, activation, pool):
+def test_layers_in_order(name, activation, pool):
+    """By their names, because the numbers of parameters would not tell which of the two it is."""
     convolution, linear = ["Conv2d", activation, pool], ["Linear", activation]
-    assert kinds(network().layers) == [*convolution * 2, "Flatten", *linear * 2, "Linear"]
+    assert kinds(MODELS[name]().layers) == [*convolution * 2, "Flatten", *linear * 2, "Linear"]
 
 
 def test_the_beginners_network_has_the_size_that_the_tutorial_gives():

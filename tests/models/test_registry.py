@@ -131,6 +131,12 @@ def test_what_the_readers_network_raised_for_its_images_is_the_cause(own):
     assert traceback.extract_tb(cause.__traceback__)[-1].filename == __file__
 
 
+def test_the_size_and_the_batch_that_a_network_cannot_take_are_named(own):
+    network = models.build(own, (3, 32, 24))
+    with pytest.raises(CourseError, match=r"32×24 pixels in batches of 64 "):
+        models.check_shapes(network, own, (3, 32, 24), 10)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [('options={"width":-1}', "a width below 0"), ("sides=[[0,24]]", "ZeroDivisionError")],
