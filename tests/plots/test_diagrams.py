@@ -296,16 +296,6 @@ def test_a_long_name_is_written_small_enough_for_its_box(draw):
     assert draw(Four(), "", (4, 8, 8)).axis.texts[0].get_fontsize() == 9
 
 
-@pytest.mark.parametrize("rows", [None, 2, 3])
-def test_the_texts_of_a_box_stand_in_it_one_above_the_other(rows, draw):
-    boxes = draw(Chain(), "", rows=rows)
-    boxes.axis.figure.canvas.draw()
-    texts = [text for text in boxes.axis.texts if text.get_text()]
-    for (patch, _), name, what in zip(boxes.seen, texts[::2], texts[1::2], strict=True):
-        box, above, below = (artist.get_window_extent() for artist in (patch, name, what))
-        assert box.y0 < below.y0 and below.y1 <= above.y0 + 2 and above.y1 < box.y1
-
-
 def test_drawing_changes_neither_the_network_nor_the_random_numbers(draw):
     model = nn.Sequential(nn.Dropout(), Chain()).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
