@@ -149,6 +149,17 @@ def test_a_checkpoint_with_any_byte_changed_is_refused(every, saved):
         assert any(words in text for words in ("is damaged", "belongs to another run", "another version"))
 
 
+@pytest.mark.parametrize("name", ["history", "seconds", "code", "device"])
+def test_a_checkpoint_with_one_note_changed_is_damaged(name, saved):
+    """Also where the change makes sense, such as another digit of a loss."""
+    with safe_open(saved.path, "pt") as file:
+        written = file.metadata()
+    other = {"history": written["history"].replace("0.", "1."), "seconds": "12.5"}
+    written[name] = other.get(name, written[name] + "x")
+    save_file(load_file(saved.path), saved.path, written)
+    assert "is damaged" in saved.refusal()
+
+
 FOREIGN = {
     "nothing": lambda tensors: {},
     "other names": lambda tensors: {f"x.{name}": value for name, value in tensors.items()},
