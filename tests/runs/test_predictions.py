@@ -6,7 +6,7 @@ import fakes
 import pytest
 import torch
 
-from cifar_lib import CourseError, evaluate, runs
+from cifar_lib import CourseError, evaluate, models, runs
 from cifar_lib.runs import predictions
 
 LOGITS = torch.tensor([[0.0, 2.0, 1.0], [3.0, 1.0, 0.0], [0.0, 0.1, 0.2], [9.0, 0.0, 8.0]])
@@ -42,7 +42,56 @@ def test_predictions_survive_their_file(tmp_path):
         assert torch.equal(kept.probabilities, of_the_example().probabilities)
     again = tmp_path / "again.predictions.gz"
     predictions.save_predictions(again, found, {"a": "b"})
-    assert again.read_bytes() == path.read_bytes()  # no time, no name
+    assert again.read_bytes() == path.read_bytes()
+    assert path.read_bytes()[3:8] == bytes(5)  # gzip's flags and time: no name, no time
+
+
+def test_sixteen_classes_and_every_step_of_a_probability_survive_their_file(tmp_path):
+    classes = torch.arange(256).byte()
+    steps = torch.arange(256) / 255
+    every = predictions.Predictions(
+        torch.stack([classes // 16, classes % 16], 1), torch.stack([steps, steps.flip(0)], 1)
+    )
+    path = tmp_path / "any.predictions.gz"
+    predictions.save_predictions(path, {"test": every}, {})
+    found, _ = predictions.load_predictions(path)
+    assert torch.equal(found["test"].classes, every.classes)
+    assert torch.equal(found["test"].probabilities, every.probabilities)
+
+
+WRONG = {
+    "nothing": {},
+    "no probabilities": {"test.classes": torch.zeros(4).byte()},
+    "numbers that are no bytes": {
+        "test.classes": torch.zeros(4),
+        "test.probabilities": torch.zeros(2, 4).byte(),
+    },
+    "probabilities that are no bytes": {
+        "test.classes": torch.zeros(4).byte(),
+        "test.probabilities": torch.zeros(2, 4),
+    },
+    "one image too few": {
+        "test.classes": torch.zeros(4).byte(),
+        "test.probabilities": torch.zeros(2, 3).byte(),
+    },
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_file_with_other_tensors_is_damaged(kind, tmp_path):
+    path = tmp_path / "any.predictions.gz"
+    predictions._save(path, WRONG[kind], {})
+    with pytest.raises(CourseError, match="are damaged"):
+        predictions.load_predictions(path)
+
+
+@pytest.mark.parametrize("views", [1, 2, 6])
+def test_losses_are_those_of_the_plain_view(views, tiny, toy_images):
+    model = models.build(tiny, (3, 32, 32))
+    found, losses = predictions.predict_parts(model, {"test": toy_images.test}, views)
+    assert set(found) == ({"test"} if views == 1 else {"test", "test_views"})
+    plain = evaluate.predict(model, toy_images.test.pixels)
+    assert losses == {"test": pytest.approx(evaluate.loss(plain, toy_images.test.labels))}
 
 
 @pytest.mark.parametrize("damage", ["cut", "not gzip", "not safetensors", "a bomb", "missing"])
