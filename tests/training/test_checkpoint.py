@@ -43,7 +43,14 @@ FAST = {
 @pytest.mark.parametrize("place", DEVICES)
 @pytest.mark.parametrize(
     ("optimizer", "epochs", "changes"),
-    [("adam", 1, {}), ("adam", 4, {}), ("adamw", 2, {}), ("sgd", 3, {}), ("muon", 2, FAST)],
+    [
+        ("adam", 1, {}),
+        ("adam", 4, {}),
+        ("adamw", 2, {}),
+        ("sgd", 3, {}),
+        ("sgd", 1, FAST | {"rate": 0.01}),  # with weights that no optimizer moves
+        ("muon", 2, FAST),
+    ],
 )
 def test_killed_and_resumed_is_bit_for_bit_uninterrupted(
     place, optimizer, epochs, changes, tiny, toy_images, tmp_path, monkeypatch
@@ -157,6 +164,18 @@ def test_a_checkpoint_with_one_note_changed_is_damaged(name, saved):
     other = {"history": written["history"].replace("0.", "1."), "seconds": "12.5"}
     written[name] = other.get(name, written[name] + "x")
     save_file(load_file(saved.path), saved.path, written)
+    assert "is damaged" in saved.refusal()
+
+
+@pytest.mark.parametrize("kind", ["dtype", "shape"])
+def test_a_checkpoint_whose_bytes_are_read_as_another_tensor_is_damaged(kind, saved):
+    """The bytes of all tensors are the same; the header says what they are."""
+    with safe_open(saved.path, "pt") as file:
+        written = file.metadata()
+    tensors = load_file(saved.path)
+    bias = tensors["model.linear.bias"]
+    tensors["model.linear.bias"] = bias.view(torch.int32) if kind == "dtype" else bias[None]
+    save_file(tensors, saved.path, written)
     assert "is damaged" in saved.refusal()
 
 
