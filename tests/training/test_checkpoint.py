@@ -179,6 +179,12 @@ def test_a_checkpoint_whose_bytes_are_read_as_another_tensor_is_damaged(kind, sa
     assert "is damaged" in saved.refusal()
 
 
+def test_a_folder_in_place_of_a_checkpoint_is_refused(saved):
+    saved.path.unlink()
+    saved.path.mkdir()
+    assert "is damaged" in saved.refusal()
+
+
 FOREIGN = {
     "nothing": lambda tensors: {},
     "other names": lambda tensors: {f"x.{name}": value for name, value in tensors.items()},
