@@ -32,6 +32,14 @@ def test_a_row_has_the_recipes_that_it_names_or_that_fit(plan):
     assert "mlp" in mlps.recipes and "family-mlp" not in mlps.recipes
 
 
+def test_a_recipe_belongs_to_the_row_that_names_it_else_to_the_first_that_it_fits(plan):
+    plan.write_text("question,recipes,seeds,seconds\nWide,small-*,1,1\nNarrow,small-t* small-sigmoid,1,1\n")
+    wide, narrow = runs.read_plan(plan)
+    assert "small-tanh" in wide.recipes
+    assert narrow.recipes == ("small-sigmoid",)
+    assert "small-sigmoid" not in wide.recipes
+
+
 def test_what_is_left_goes_seed_by_seed_through_the_rows(plan, recorded_folder):
     questions = runs.read_plan(plan)
     left, seconds = runs.runs_left(questions)

@@ -6,7 +6,7 @@ import fakes
 import pytest
 import torch
 
-from cifar_lib import CourseError, evaluate, models, runs
+from cifar_lib import CourseError, data, evaluate, models, runs
 from cifar_lib.runs import predictions
 
 LOGITS = torch.tensor([[0.0, 2.0, 1.0], [3.0, 1.0, 0.0], [0.0, 0.1, 0.2], [9.0, 0.0, 8.0]])
@@ -128,7 +128,8 @@ def test_a_recorded_run_has_the_predictions_of_its_network(recorded_folder, tiny
     recipe = tiny.replace(epochs=1, views=6)
     kept = runs.load_record(fakes.record(recipe, keep_weights=True))
     labels, _ = runs.load_labels(runs.labels_file("toy"))
-    assert torch.equal(labels["test"], toy_images.test.labels)
+    assert torch.equal(labels["test"], toy_images.test.labels) and labels["test"].dtype == torch.int64
+    assert torch.equal(labels["val"], data.split(toy_images.train)[1].labels)
     plain, mean = evaluate.predict_plain_and_mean(kept.network(), toy_images.test.pixels, 6)
     assert torch.equal(kept.predictions().classes[:, 0], plain.argmax(1))
     assert torch.equal(kept.predictions("test_views").classes[:, 0], mean.argmax(1))
@@ -171,3 +172,12 @@ def test_without_weights_it_is_trained_again(recorded_folder, tiny):
     old(path)
     assert runs.train_and_record(tiny.replace(epochs=1), 0, renew=True, progress=False) is runs.Claim.MINE
     assert runs.load_record(path).data["n_test"] == 100 and runs.load_record(path).result == result
+
+
+def test_weights_without_a_record_do_not_keep_a_run_from_being_trained(recorded_folder, tiny):
+    """The record is written last, so weights alone are of a recording that was killed."""
+    path = fakes.record(tiny.replace(epochs=1), keep_weights=True)
+    before = runs.load_record(path).result
+    path.unlink()
+    assert runs.train_and_record(tiny.replace(epochs=1), 0, progress=False) is runs.Claim.MINE
+    assert runs.load_record(path).result == before

@@ -30,7 +30,8 @@ def recorded(recorded_folder, tiny):
 
 @pytest.fixture
 def no_training(monkeypatch):
-    monkeypatch.setattr(runs.replay, "train", lambda *_, **__: pytest.fail("it trained"))
+    for module in (runs.queue, runs.replay):
+        monkeypatch.setattr(module, "train", lambda *_, **__: pytest.fail("it trained"))
 
 
 def test_a_record_has_every_documented_key(recorded, tiny, toy_images, tmp_path):
