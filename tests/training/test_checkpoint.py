@@ -266,6 +266,11 @@ def test_two_machines_that_became_one_are_both_named(tiny, toy_images, tmp_path,
     assert training.train(tiny, toy_images, checkpoint=path).device == "2 × CPU, then CPU"
 
 
+def test_the_progress_of_a_resumed_training_counts_the_epochs_before(saved, capsys):
+    training.train(saved.recipe, saved.dataset, checkpoint=saved.path, progress=True)
+    assert "1/1" in capsys.readouterr().err
+
+
 def test_a_training_refuses_a_damaged_checkpoint_and_leaves_it(saved):
     saved.path.write_bytes(saved.content[:-1])
     with pytest.raises(CourseError, match="is damaged: delete it"):
