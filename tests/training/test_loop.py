@@ -304,6 +304,24 @@ def test_something_may_be_done_before_each_step(tiny, toy_images):
     assert calls == [True] * 3
 
 
+def test_a_training_adapts_its_threads_before_each_step_and_names_them(tiny, toy_images, monkeypatch):
+    steps = []
+    monkeypatch.setattr(training.loop.Threads, "__call__", lambda self: steps.append(self))
+    monkeypatch.setattr(training.loop.Threads, "describe", lambda self, device: f"{device}, adapted")
+    trained = training.train(tiny.replace(epochs=1), toy_images)
+    assert len(steps) == 360 // 32
+    assert trained.device.endswith(", adapted")
+
+
+def test_a_training_on_the_cpu_keeps_freed_memory_until_its_end(tiny, toy_images, monkeypatch):
+    events, epoch = [], training.train_epoch
+    monkeypatch.setattr(device, "give_back_memory", lambda: events.append("given back"))
+    monkeypatch.setattr(device, "keep_freed_memory", lambda: events.append("kept"))
+    monkeypatch.setattr(training.loop, "train_epoch", lambda *a: events.append("trained") or epoch(*a))
+    training.train(tiny.replace(epochs=1), toy_images, device="cpu")
+    assert events == ["given back", "kept", "trained", "given back"]
+
+
 def test_a_training_shows_its_progress_if_asked(tiny, toy_images, capsys):
     training.train(tiny.replace(epochs=1), toy_images, progress=True)
     shown = capsys.readouterr().err
