@@ -170,7 +170,7 @@ def test_without_weights_it_is_trained_again(recorded_folder, tiny):
     path = fakes.record(tiny.replace(epochs=1))
     result = runs.load_record(path).result
     old(path)
-    assert runs.train_and_record(tiny.replace(epochs=1), 0, renew=True, progress=False) is runs.Claim.MINE
+    runs.record_all([(tiny.replace(epochs=1), 0)], renew=True)
     assert runs.load_record(path).data["n_test"] == 100 and runs.load_record(path).result == result
 
 
