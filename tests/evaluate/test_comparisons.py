@@ -1,5 +1,8 @@
 """Intervals over seeds and images: worked out in other ways, and simulated."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 from scipy import stats
@@ -50,6 +53,39 @@ def test_the_variance_is_that_of_a_two_way_table_by_hand():
     found = comparisons.accuracy_interval(right)
     assert found.error**2 == pytest.approx(variance)
     assert found.freedom == pytest.approx(variance**2 / (seeds**2 / 1 + images**2 / 3))
+
+
+def test_the_variance_of_a_difference_by_hand():
+    """Two seeds against three on the same four images."""
+    sides = [
+        np.array([[1, 1, 0, 1], [1, 0, 0, 0]]),
+        np.array([[0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]),
+    ]
+    seeds = [side.mean(1).var(ddof=1) / len(side) for side in sides]
+    images = (sides[0].mean(0) - sides[1].mean(0)).var(ddof=1) / 4
+    left = [side - side.mean(1, keepdims=True) - side.mean(0) + side.mean() for side in sides]
+    rest = [(part**2).sum() / ((len(part) - 1) * 3) / part.size for part in left]
+    variance = sum(seeds) + images - sum(rest)
+    assert variance > max(*seeds, images)
+    found = comparisons.difference_interval(*(torch.from_numpy(side).bool() for side in sides))
+    assert found.error**2 == pytest.approx(variance)
+    assert found.freedom == pytest.approx(
+        variance**2 / (seeds[0] ** 2 / 1 + seeds[1] ** 2 / 2 + images**2 / 3)
+    )
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.99])
+def test_an_interval_is_as_wide_as_the_confidence_asks(confidence):
+    generator = torch.Generator().manual_seed(0)
+    hard, first = drawn(generator, 3, 200)
+    second = right_about(generator, hard, 3)
+    for found in (
+        comparisons.accuracy_interval(first, confidence),
+        comparisons.difference_interval(first, second, confidence),
+    ):
+        inside = stats.t.cdf((found.high - found.value) / found.error, found.freedom)
+        assert inside - (1 - inside) == pytest.approx(confidence)
+        assert found.value - found.low == pytest.approx(found.high - found.value)
 
 
 def test_a_difference_pairs_the_images():
@@ -116,6 +152,7 @@ def test_one_seed_is_refused():
 def test_without_any_spread_the_interval_is_a_point():
     found = comparisons.accuracy_interval(torch.ones(2, 9).bool())
     assert (found.value, found.low, found.high, found.p) == (1, 1, 1, 0)
+    assert (found.error, found.freedom) == (0, math.inf)
     same = comparisons.difference_interval(torch.ones(2, 9).bool(), torch.ones(3, 9).bool())
     assert (same.value, same.p) == (0, 1)
 
@@ -135,11 +172,18 @@ def test_holm_by_hand():
     assert comparisons.holm([]) == []
 
 
-def test_the_smallest_gap_is_seen_in_80_per_cent_of_cases():
-    gap = comparisons.smallest_gap(0.5, 5)
+@pytest.mark.parametrize(("seeds", "power", "level"), [(5, 0.8, 0.05), (2, 0.8, 0.05), (5, 0.3, 0.2)])
+def test_the_smallest_gap_is_seen_in_the_wanted_share_of_cases(seeds, power, level):
+    gap = comparisons.smallest_gap(0.5, seeds, power, level)
     generator = torch.Generator().manual_seed(1)
-    sides = torch.randn(2, 5, 4_000, generator=generator, dtype=torch.float64) * 0.5
+    sides = torch.randn(2, seeds, 10_000, generator=generator, dtype=torch.float64) * 0.5
     p = stats.ttest_ind(sides[0].numpy() + gap, sides[1].numpy()).pvalue
-    assert (p < 0.05).mean() == pytest.approx(0.8, abs=0.02)
+    assert (p < level).mean() == pytest.approx(power, abs=0.015)
+
+
+def test_the_smallest_gap_grows_with_the_spread_and_shrinks_with_the_seeds():
+    """It is one of 80 per cent of cases at the level of 5 per cent, unless others are asked for."""
+    gap = comparisons.smallest_gap(0.5, 5)
+    assert gap == comparisons.smallest_gap(0.5, 5, 0.8, 0.05)
     assert comparisons.smallest_gap(1.0, 5) == pytest.approx(2 * gap)
     assert comparisons.smallest_gap(0.5, 3) > gap > comparisons.smallest_gap(0.5, 10)

@@ -1,11 +1,12 @@
 """The computing plan: rows in the order of their importance, and what is left of them."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from cifar_lib import CourseError, runs
+from cifar_lib import CourseError, recipes, runs
 from cifar_lib.__main__ import main
 
 RECORD = Path(__file__).parent / "records" / "schema-1.json"  # of mlp-mnist, seed 0
@@ -29,6 +30,14 @@ def test_a_row_has_the_recipes_that_it_names_or_that_fit(plan):
     assert {"small", "small-tanh", "family-vgg", "family-mlp"} <= set(narrow.recipes)
     assert "small-sigmoid" not in narrow.recipes
     assert "mlp" in mlps.recipes and "family-mlp" not in mlps.recipes
+
+
+def test_a_recipe_belongs_to_the_row_that_names_it_else_to_the_first_that_it_fits(plan):
+    plan.write_text("question,recipes,seeds,seconds\nWide,small-*,1,1\nNarrow,small-t* small-sigmoid,1,1\n")
+    wide, narrow = runs.read_plan(plan)
+    assert "small-tanh" in wide.recipes
+    assert narrow.recipes == ("small-sigmoid",)
+    assert "small-sigmoid" not in wide.recipes
 
 
 def test_what_is_left_goes_seed_by_seed_through_the_rows(plan, recorded_folder):
@@ -55,7 +64,39 @@ def test_what_is_recorded_is_not_left(recorded_folder):
     assert seconds == 50 + spent + 50
 
 
-@pytest.mark.parametrize("text", ["", "question,recipes\na,b\n", TEXT.replace("2,100", "two,100"), "\0"])
+def test_records_are_looked_for_in_the_folder_that_is_named(recorded_folder, tmp_path):
+    """Runs that have a record take as long as its mean; one of them lacks its predictions."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    text = RECORD.read_text()
+    for seed, seconds in enumerate((10, 30)):
+        content = json.loads(text) | {"seed": seed, "seconds": seconds}
+        (folder / f"mlp-mnist-seed{seed}.json").write_text(json.dumps(content))
+    (folder / "mlp-mnist-seed0.predictions.gz").write_text("not opened")
+    question = runs.Question("any", ("mlp-mnist",), 3, 50)
+    left, seconds = runs.runs_left([question], folder)
+    assert [(recipe.name, seed) for recipe, seed in left] == [("mlp-mnist", 1), ("mlp-mnist", 2)]
+    assert seconds == 20 + 20
+    assert runs.runs_left([question]) == ([(recipes.get("mlp-mnist"), seed) for seed in range(3)], 150)
+
+
+def test_a_plan_may_have_further_columns_and_any_letters(plan):
+    plan.write_text("note,question,recipes,seeds,seconds\nlater,3×3 or 5×5?,paper,1,5\n", encoding="utf-8")
+    (row,) = runs.read_plan(plan)
+    assert row == runs.Question("3×3 or 5×5?", ("paper",), 1, 5)
+
+
+WRONG = [
+    "",
+    "question,recipes\na,b\n",
+    TEXT.replace("2,100", "two,100"),
+    "\0",
+    f"{TEXT}a\n",
+    f"{TEXT}a,mlp\n",
+]
+
+
+@pytest.mark.parametrize("text", WRONG)
 def test_what_is_no_plan_is_one_sentence(text, plan):
     plan.write_text(text)
     with pytest.raises(CourseError, match="is no plan: its columns are question, recipes, seeds, seconds"):

@@ -6,7 +6,7 @@ import fakes
 import pytest
 import torch
 
-from cifar_lib import CourseError, evaluate, runs
+from cifar_lib import CourseError, data, evaluate, models, runs
 from cifar_lib.runs import predictions
 
 LOGITS = torch.tensor([[0.0, 2.0, 1.0], [3.0, 1.0, 0.0], [0.0, 0.1, 0.2], [9.0, 0.0, 8.0]])
@@ -42,7 +42,56 @@ def test_predictions_survive_their_file(tmp_path):
         assert torch.equal(kept.probabilities, of_the_example().probabilities)
     again = tmp_path / "again.predictions.gz"
     predictions.save_predictions(again, found, {"a": "b"})
-    assert again.read_bytes() == path.read_bytes()  # no time, no name
+    assert again.read_bytes() == path.read_bytes()
+    assert path.read_bytes()[3:8] == bytes(5)  # gzip's flags and time: no name, no time
+
+
+def test_sixteen_classes_and_every_step_of_a_probability_survive_their_file(tmp_path):
+    classes = torch.arange(256).byte()
+    steps = torch.arange(256) / 255
+    every = predictions.Predictions(
+        torch.stack([classes // 16, classes % 16], 1), torch.stack([steps, steps.flip(0)], 1)
+    )
+    path = tmp_path / "any.predictions.gz"
+    predictions.save_predictions(path, {"test": every}, {})
+    found, _ = predictions.load_predictions(path)
+    assert torch.equal(found["test"].classes, every.classes)
+    assert torch.equal(found["test"].probabilities, every.probabilities)
+
+
+WRONG = {
+    "nothing": {},
+    "no probabilities": {"test.classes": torch.zeros(4).byte()},
+    "numbers that are no bytes": {
+        "test.classes": torch.zeros(4),
+        "test.probabilities": torch.zeros(2, 4).byte(),
+    },
+    "probabilities that are no bytes": {
+        "test.classes": torch.zeros(4).byte(),
+        "test.probabilities": torch.zeros(2, 4),
+    },
+    "one image too few": {
+        "test.classes": torch.zeros(4).byte(),
+        "test.probabilities": torch.zeros(2, 3).byte(),
+    },
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_file_with_other_tensors_is_damaged(kind, tmp_path):
+    path = tmp_path / "any.predictions.gz"
+    predictions._save(path, WRONG[kind], {})
+    with pytest.raises(CourseError, match="are damaged"):
+        predictions.load_predictions(path)
+
+
+@pytest.mark.parametrize("views", [1, 2, 6])
+def test_losses_are_those_of_the_plain_view(views, tiny, toy_images):
+    model = models.build(tiny, (3, 32, 32))
+    found, losses = predictions.predict_parts(model, {"test": toy_images.test}, views)
+    assert set(found) == ({"test"} if views == 1 else {"test", "test_views"})
+    plain = evaluate.predict(model, toy_images.test.pixels)
+    assert losses == {"test": pytest.approx(evaluate.loss(plain, toy_images.test.labels))}
 
 
 @pytest.mark.parametrize("damage", ["cut", "not gzip", "not safetensors", "a bomb", "missing"])
@@ -79,7 +128,8 @@ def test_a_recorded_run_has_the_predictions_of_its_network(recorded_folder, tiny
     recipe = tiny.replace(epochs=1, views=6)
     kept = runs.load_record(fakes.record(recipe, keep_weights=True))
     labels, _ = runs.load_labels(runs.labels_file("toy"))
-    assert torch.equal(labels["test"], toy_images.test.labels)
+    assert torch.equal(labels["test"], toy_images.test.labels) and labels["test"].dtype == torch.int64
+    assert torch.equal(labels["val"], data.split(toy_images.train)[1].labels)
     plain, mean = evaluate.predict_plain_and_mean(kept.network(), toy_images.test.pixels, 6)
     assert torch.equal(kept.predictions().classes[:, 0], plain.argmax(1))
     assert torch.equal(kept.predictions("test_views").classes[:, 0], mean.argmax(1))
@@ -120,5 +170,14 @@ def test_without_weights_it_is_trained_again(recorded_folder, tiny):
     path = fakes.record(tiny.replace(epochs=1))
     result = runs.load_record(path).result
     old(path)
-    assert runs.train_and_record(tiny.replace(epochs=1), 0, renew=True, progress=False) is runs.Claim.MINE
+    runs.record_all([(tiny.replace(epochs=1), 0)], renew=True)
     assert runs.load_record(path).data["n_test"] == 100 and runs.load_record(path).result == result
+
+
+def test_weights_without_a_record_do_not_keep_a_run_from_being_trained(recorded_folder, tiny):
+    """The record is written last, so weights alone are of a recording that was killed."""
+    path = fakes.record(tiny.replace(epochs=1), keep_weights=True)
+    before = runs.load_record(path).result
+    path.unlink()
+    assert runs.train_and_record(tiny.replace(epochs=1), 0, progress=False) is runs.Claim.MINE
+    assert runs.load_record(path).result == before

@@ -30,7 +30,8 @@ def recorded(recorded_folder, tiny):
 
 @pytest.fixture
 def no_training(monkeypatch):
-    monkeypatch.setattr(runs.replay, "train", lambda *_, **__: pytest.fail("it trained"))
+    for module in (runs.queue, runs.replay):
+        monkeypatch.setattr(module, "train", lambda *_, **__: pytest.fail("it trained"))
 
 
 def test_a_record_has_every_documented_key(recorded, tiny, toy_images, tmp_path):
@@ -71,6 +72,11 @@ def test_a_record_is_read_back_as_it_was_written(recorded, tiny):
 def test_the_checkpoint_is_gone_when_the_record_is_there(recorded_folder, cache, tiny):
     runs.train_and_record(tiny.replace(epochs=1), 0, progress=False)
     assert list((cache / "checkpoints").iterdir()) == []
+
+
+def test_a_recording_trains_on_the_device_that_is_named(recorded_folder, tiny):
+    with pytest.raises(CourseError, match="abacus"):
+        runs.train_and_record(tiny, 0, device="abacus", progress=False)
 
 
 def test_what_is_recorded_is_left_alone(recorded, tiny, no_training):
@@ -124,6 +130,15 @@ def test_a_run_that_another_process_finished_meanwhile_is_not_trained_again(
     assert runs.train_and_record(tiny, 0, progress=False) is runs.Claim.DONE
     assert recorded.read_bytes() == content
     assert not list(recorded_folder.glob("*.lock"))
+
+
+def test_a_recording_that_was_killed_after_its_record_is_tidied_up(
+    recorded, recorded_folder, tiny, no_training
+):
+    lock = recorded_folder / "tiny-seed0.lock"
+    lock.touch()
+    assert runs.train_and_record(tiny, 0, progress=False) is runs.Claim.DONE
+    assert not lock.exists()
 
 
 def test_a_checkpoint_that_a_recording_into_another_folder_removed_is_no_harm(

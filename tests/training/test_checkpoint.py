@@ -43,7 +43,14 @@ FAST = {
 @pytest.mark.parametrize("place", DEVICES)
 @pytest.mark.parametrize(
     ("optimizer", "epochs", "changes"),
-    [("adam", 1, {}), ("adam", 4, {}), ("adamw", 2, {}), ("sgd", 3, {}), ("muon", 2, FAST)],
+    [
+        ("adam", 1, {}),
+        ("adam", 4, {}),
+        ("adamw", 2, {}),
+        ("sgd", 3, {}),
+        ("sgd", 1, FAST | {"rate": 0.01}),  # with weights that no optimizer moves
+        ("muon", 2, FAST),
+    ],
 )
 def test_killed_and_resumed_is_bit_for_bit_uninterrupted(
     place, optimizer, epochs, changes, tiny, toy_images, tmp_path, monkeypatch
@@ -149,6 +156,35 @@ def test_a_checkpoint_with_any_byte_changed_is_refused(every, saved):
         assert any(words in text for words in ("is damaged", "belongs to another run", "another version"))
 
 
+@pytest.mark.parametrize("name", ["history", "seconds", "code", "device"])
+def test_a_checkpoint_with_one_note_changed_is_damaged(name, saved):
+    """Also where the change makes sense, such as another digit of a loss."""
+    with safe_open(saved.path, "pt") as file:
+        written = file.metadata()
+    other = {"history": written["history"].replace("0.", "1."), "seconds": "12.5"}
+    written[name] = other.get(name, written[name] + "x")
+    save_file(load_file(saved.path), saved.path, written)
+    assert "is damaged" in saved.refusal()
+
+
+@pytest.mark.parametrize("kind", ["dtype", "shape"])
+def test_a_checkpoint_whose_bytes_are_read_as_another_tensor_is_damaged(kind, saved):
+    """The bytes of all tensors are the same; the header says what they are."""
+    with safe_open(saved.path, "pt") as file:
+        written = file.metadata()
+    tensors = load_file(saved.path)
+    bias = tensors["model.linear.bias"]
+    tensors["model.linear.bias"] = bias.view(torch.int32) if kind == "dtype" else bias[None]
+    save_file(tensors, saved.path, written)
+    assert "is damaged" in saved.refusal()
+
+
+def test_a_folder_in_place_of_a_checkpoint_is_refused(saved):
+    saved.path.unlink()
+    saved.path.mkdir()
+    assert "is damaged" in saved.refusal()
+
+
 FOREIGN = {
     "nothing": lambda tensors: {},
     "other names": lambda tensors: {f"x.{name}": value for name, value in tensors.items()},
@@ -228,6 +264,11 @@ def test_two_machines_that_became_one_are_both_named(tiny, toy_images, tmp_path,
     monkeypatch.setattr(device, "describe", lambda device: "CPU")
     assert training.train(tiny, toy_images, checkpoint=path).device == "2 × CPU, then CPU"
     assert training.train(tiny, toy_images, checkpoint=path).device == "2 × CPU, then CPU"
+
+
+def test_the_progress_of_a_resumed_training_counts_the_epochs_before(saved, capsys):
+    training.train(saved.recipe, saved.dataset, checkpoint=saved.path, progress=True)
+    assert "1/1" in capsys.readouterr().err
 
 
 def test_a_training_refuses_a_damaged_checkpoint_and_leaves_it(saved):

@@ -1,6 +1,7 @@
 """The training loop: exact, repeatable, and documented by its history."""
 
 import math
+import time
 from dataclasses import replace
 
 import pytest
@@ -95,6 +96,13 @@ def test_history_has_the_documented_entries(tiny, toy_images):
     assert 0 < sum(entry["seconds"] for entry in trained.history) == pytest.approx(trained.seconds, abs=0.01)
 
 
+def test_the_seconds_of_an_epoch_include_its_validation(tiny, toy_images, monkeypatch):
+    validate = training.validate
+    monkeypatch.setattr(training.loop, "validate", lambda *a: time.sleep(0.05) or validate(*a))
+    (entry,) = training.train(tiny.replace(epochs=1), toy_images).history
+    assert entry["seconds"] - entry["training_seconds"] > 0.04
+
+
 @pytest.mark.parametrize("schedule", recipes.SCHEDULES)
 def test_each_step_has_the_rate_of_its_moment(schedule, tiny, toy_images, monkeypatch):
     recipe = tiny.replace(schedule=schedule, decay_every=2)
@@ -181,6 +189,14 @@ def test_a_loss_that_is_no_number_stops_with_a_sentence(tiny, toy_images, tmp_pa
     with pytest.raises(CourseError, match=r"The loss of 'steep' became (nan|inf) in epoch 1 at rate 1e\+30"):
         training.train(recipe, toy_images, checkpoint=path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_any_number_that_is_not_finite_stops_an_epoch(number, tiny, toy_images, monkeypatch):
+    monkeypatch.setattr(training.loop, "training_loss", lambda _, logits, labels: logits.sum() * 0 + number)
+    setup = training.set_up(tiny, toy_images)
+    with pytest.raises(CourseError, match=f"became {number} in epoch 1"):
+        train_epoch(tiny, setup.model, setup.optimizer, setup.training[:32], 0, 1)
 
 
 @CUDA
@@ -283,8 +299,27 @@ def test_something_may_be_done_before_each_step(tiny, toy_images):
     def before_step():
         calls.append(setup.model.training)
 
+    setup.model.eval()  # as after an evaluation
     train_epoch(tiny, setup.model, setup.optimizer, setup.training[:100], 0, 1, before_step)
     assert calls == [True] * 3
+
+
+def test_a_training_adapts_its_threads_before_each_step_and_names_them(tiny, toy_images, monkeypatch):
+    steps = []
+    monkeypatch.setattr(training.loop.Threads, "__call__", lambda self: steps.append(self))
+    monkeypatch.setattr(training.loop.Threads, "describe", lambda self, device: f"{device}, adapted")
+    trained = training.train(tiny.replace(epochs=1), toy_images)
+    assert len(steps) == 360 // 32
+    assert trained.device.endswith(", adapted")
+
+
+def test_a_training_on_the_cpu_keeps_freed_memory_until_its_end(tiny, toy_images, monkeypatch):
+    events, epoch = [], training.train_epoch
+    monkeypatch.setattr(device, "give_back_memory", lambda: events.append("given back"))
+    monkeypatch.setattr(device, "keep_freed_memory", lambda: events.append("kept"))
+    monkeypatch.setattr(training.loop, "train_epoch", lambda *a: events.append("trained") or epoch(*a))
+    training.train(tiny.replace(epochs=1), toy_images, device="cpu")
+    assert events == ["given back", "kept", "trained", "given back"]
 
 
 def test_a_training_shows_its_progress_if_asked(tiny, toy_images, capsys):

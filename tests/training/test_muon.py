@@ -93,6 +93,19 @@ def test_three_iterations_bring_singular_values_to_about_one(shape, float32):
     assert found.min() > 0.68 and found.max() < 1.21
 
 
+def test_three_iterations_are_enough_for_a_value_of_a_fiftieth_of_the_norm(float32):
+    values = torch.tensor([0.0201, 0.05, 0.1, 0.2, 0.4])
+    largest = (1 - values.square().sum()).sqrt()
+    found = torch.linalg.svdvals(muon.orthogonal(torch.diag(torch.cat([values, largest[None]]))))
+    assert found.min() > 0.68 and found.max() < 1.21
+
+
+def test_an_iteration_is_the_published_polynomial_of_the_singular_values(float32):
+    values = torch.tensor([0.6, 0.64, 0.48])  # of norm 1
+    found = muon.orthogonal(torch.diag(values), iterations=1).diagonal()
+    torch.testing.assert_close(found, 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5)
+
+
 def test_a_matrix_of_zeros_stays_zero():
     assert torch.equal(muon.orthogonal(torch.zeros(3, 5)), torch.zeros(3, 5))
 

@@ -100,6 +100,14 @@ def test_a_batch_norm_of_a_network_on_the_cpu_is_quick(tiny, toy_images):
     assert type(model.bn_conv1) is not type(plain.bn_conv1)
 
 
+def test_the_network_has_the_classes_of_the_images_and_channels_last_weights(tiny, toy_images):
+    more = replace(toy_images, classes=(*toy_images.classes, "another"))
+    model = training.set_up(tiny, more).model
+    assert model(torch.zeros(2, 3, 32, 32, device=next(model.parameters()).device)).shape == (2, 11)
+    filters = [weight for weight in model.parameters() if weight.ndim == 4]
+    assert filters and all(weight.is_contiguous(memory_format=torch.channels_last) for weight in filters)
+
+
 @pytest.mark.parametrize("crop", [False, True])
 def test_the_augmentation_follows_the_sides_of_a_recipe(crop, tiny):
     recipe = tiny.replace(border="mirror", sides=[[0, 20], [0.5, 28]], crop=crop)
@@ -107,6 +115,7 @@ def test_the_augmentation_follows_the_sides_of_a_recipe(crop, tiny):
     assert [one.window for one in found] == ([20, 20, 28, 28] if crop else [None] * 4)
     assert [one.side for one in found] == ([None] * 4 if crop else [20, 20, 28, 28])
     assert {(one.flip, one.shift, one.border) for one in found} == {(True, 2, "mirror")}
+    assert not training.augmentation_at(recipe.replace(flip=False), 0).flip
 
 
 def test_every_window_of_a_recipe_is_checked_before_the_first_step(tiny, toy_images):

@@ -45,6 +45,15 @@ def test_the_version_changes_with_the_code(tmp_path, monkeypatch):
     assert version.code_version() != before
 
 
+def test_the_version_does_not_depend_on_the_order_in_which_files_are_found(monkeypatch):
+    """A set of paths has another order in each process."""
+    files, versions = list(version.imported_files(version.ROOT / "training" / "__init__.py")), set()
+    for order in (files, files[::-1]):
+        monkeypatch.setattr(version, "imported_files", lambda _, order=order: order)
+        versions.add(version.code_version())
+    assert len(files) > 1 and len(versions) == 1
+
+
 def test_the_version_is_the_librarys_with_a_hash():
     pattern = re.escape(cifar_lib.__version__) + r"\+[0-9a-f]{8}"
     assert re.fullmatch(pattern, training.CODE_VERSION)
