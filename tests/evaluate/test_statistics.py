@@ -104,3 +104,7 @@ def test_welchs_interval_holds_the_true_difference_in_95_per_cent_of_the_samples
         _, low, high = evaluate.welch_interval(draws.normal(2, 3, 5).tolist(), draws.normal(1, 1, 8).tolist())
         held += low <= 1 <= high
     assert 930 < held < 970
+
+
+def test_a_large_spread_is_written_to_its_last_digit():
+    assert evaluate.format_percent([0.0, 1.0]) == "50.0 ± 70.7 %"
