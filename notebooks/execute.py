@@ -113,8 +113,8 @@ def code_hash(notebook):
 def library_hash():
     """A hash of the library and the recorded runs, for the same purpose."""
     library = REPOSITORY / "cifar_lib"
-    kinds = ("*.py", "*.mplstyle", "*.json", "*.safetensors")
-    files = sorted(path for kind in kinds for path in library.rglob(kind))
+    kinds = ("**/*.py", "**/*.mplstyle", "recorded/*.json", "recorded/*.safetensors")
+    files = sorted(path for kind in kinds for path in library.glob(kind))
     content = b"".join(
         path.relative_to(library).as_posix().encode() + path.read_bytes()
         for path in files

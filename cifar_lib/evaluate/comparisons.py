@@ -7,8 +7,7 @@ network is right about each image. Seeds and images are crossed random effects; 
     σ²(seeds) / S + σ²(images) / N + σ²(rest) / (S N),
 
 estimated from the mean squares of a two-way table (Searle, Casella and McCulloch 1992, chapter 4), with
-Satterthwaite's degrees of freedom (1946). In the simulations of the tests these intervals cover 95 per cent.
-A percentile bootstrap over five seeds does not, because five seeds resampled vary less than five fresh ones.
+Satterthwaite's degrees of freedom (1946). The tests simulate how often an interval holds the true value.
 """
 
 import math
@@ -93,10 +92,11 @@ def mcnemar(first: Tensor, second: Tensor) -> tuple[int, int, float]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected for their number: of all that lie below 0.05 one is wrong in 5 per cent of cases.
+    """P-values corrected for their number.
 
-    Each is multiplied by the number of those that are not smaller, and is at least as large as the
-    corrected one before it. Source: Holm (1979).
+    Where no difference is real, the chance that even one corrected value lies below 0.05 is at most 5 per
+    cent. From the smallest on, each value is multiplied by the number of those not yet corrected, and is
+    at least as large as the corrected one before it. Source: Holm (1979).
     """
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     corrected, largest = [0.0] * len(p_values), 0.0
@@ -107,12 +107,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def smallest_gap(spread: float, seeds: int, power: float = 0.8, level: float = 0.05) -> float:
-    """The difference of two means that so many seeds a side see in a share `power` of cases.
+    """The difference of two means that a t-test detects with probability `power`.
 
-    Two-sided t-test of equal spreads; found from the noncentral t distribution.
+    The test is two-sided and assumes equal spreads; its power is that of the noncentral t distribution.
 
     Args:
-        spread: standard deviation over seeds, in any unit; the gap has the same.
+        spread: standard deviation over seeds, in any unit; the difference has the same unit.
         seeds: per side, at least two.
     """
     freedom = 2 * (seeds - 1)
@@ -131,7 +131,7 @@ def smallest_gap(spread: float, seeds: int, power: float = 0.8, level: float = 0
 
 @dataclass(frozen=True)
 class _Table:
-    """Of a two-way table: its mean, what seeds and images add to the mean's variance, and what both count."""
+    """The mean of a two-way table, its variance over seeds and over images, and the part in both."""
 
     mean: float
     seeds: float
@@ -164,10 +164,10 @@ def _estimate(value, means, rest, confidence):
 
     Args:
         means: (variance, number) of each mean that it is made of.
-        rest: the variance that more than one of them holds, which counts once.
+        rest: the variance that two of them contain, which counts only once.
     """
     parts = [variance for variance, _ in means]
-    # Chance may make the estimate of the rest too large; the largest part is surely there.
+    # The estimate of the rest may by chance be too large, but no sum is smaller than its largest part.
     variance = max(sum(parts) - rest, *parts)
     if variance == 0:
         return Estimate(value, value, value, 0.0, 1.0 if value == 0 else 0.0, math.inf)

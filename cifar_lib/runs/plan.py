@@ -69,13 +69,14 @@ def read_plan(path: Path | str = PLAN) -> list[Question]:
 def runs_left(
     plan: Iterable[Question], folder: Path | str | None = None
 ) -> tuple[list[tuple[Recipe, int]], float]:
-    """The runs of a plan that have no record with predictions yet, in order, and the seconds they may take.
+    """The runs of a plan that have no record with predictions yet, in order, and an estimate of their time.
 
     Within a question all recipes get their first seed before one gets its second: a comparison is of use
     as soon as all its sides have as many.
 
     Returns:
-        (recipe, seed) of each run; the estimate takes the seconds of recorded runs, else the planned ones.
+        (recipe, seed) of each run, and seconds: the mean of a recipe's recorded runs, where it has any, or
+        the planned seconds.
     """
     left, seconds = [], 0.0
     for question in plan:

@@ -15,7 +15,7 @@ from ..system import distributed
 from ..system.files import atomic_write, explain_os_error, remove_left_behind
 from ..training import RunKey, train
 from .predictions import save_labels, save_predictions
-from .record import as_record, labels_file, load_record, record_file
+from .record import PREDICTIONS, WEIGHTS, as_record, labels_file, load_record, record_file
 from .replay import as_run, checkpoint_file, evaluated_anew
 
 
@@ -111,7 +111,7 @@ def train_and_record(
         claim = distributed.on_first(lambda: _claim(recipe, path, lock, wait, renew))
         if claim is Claim.MINE:
             dataset = data.load(recipe.data)
-            if path.exists() and path.with_suffix(".safetensors").exists():
+            if path.exists() and path.with_suffix(WEIGHTS).exists():
                 done = evaluated_anew(load_record(path), dataset)
             else:
                 done = _trained(recipe, dataset, seed, device, progress)
@@ -142,7 +142,7 @@ def _claim(recipe, path, lock, wait, renew):
 
 def _is_done(recipe, path, renew):
     _load_record_of(recipe, path)
-    return not renew or path.with_suffix(".predictions.gz").exists()
+    return not renew or path.with_suffix(PREDICTIONS).exists()
 
 
 def _trained(recipe, dataset, seed, device, progress):
@@ -160,10 +160,10 @@ def _write(done, dataset, path, keep_weights):
         held = {"val": data.split(dataset.train)[1].labels, "test": dataset.test.labels}
         save_labels(labels, held, {"data": labels.name.partition(".")[0]})
     if keep_weights:
-        with atomic_write(path.with_suffix(".safetensors")) as aside:
+        with atomic_write(path.with_suffix(WEIGHTS)) as aside:
             save_model(done.network(), str(aside))
     notes = {"recipe": done.recipe.name, "seed": str(done.seed), "images": done.data["test_fingerprint"]}
-    save_predictions(path.with_suffix(".predictions.gz"), done.all_predictions(), notes)
+    save_predictions(path.with_suffix(PREDICTIONS), done.all_predictions(), notes)
     with atomic_write(path) as aside:
         aside.write_text(json.dumps(as_record(done), indent=1) + "\n", encoding="utf-8")
 
@@ -172,7 +172,7 @@ def _finish(recipe, path, lock):
     """Remove what nobody needs once the record is there: checkpoint, leavings, the lock's file."""
     checkpoint = checkpoint_file(_load_record_of(recipe, path).key)
     checkpoint.unlink(missing_ok=True)
-    written_before = (path.with_suffix(ending) for ending in (".safetensors", ".predictions.gz"))
+    written_before = (path.with_suffix(ending) for ending in (WEIGHTS, PREDICTIONS))
     for written in (checkpoint, *written_before, path):
         remove_left_behind(written)
     # Whoever waits for a lock file that is gone may hold it beside the holder of a new one. Both find

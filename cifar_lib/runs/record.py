@@ -17,6 +17,7 @@ from ..training import RunKey
 from .predictions import Predictions, load_predictions
 
 SCHEMA = 2  # 1 called the recipe's `shift` crop, and its `crop` cut
+PREDICTIONS, WEIGHTS = ".predictions.gz", ".safetensors"  # how the names of files beside a record end
 RECORDED = Path(__file__).parent.parent / "recorded"
 PARTS = ("recipe", "model", "data", "seed", "history", "result", "environment", "seconds")
 
@@ -257,7 +258,7 @@ def record_file(name: str, seed: int, folder: Path | str | None = None) -> Path:
 
 def predictions_file(name: str, seed: int, folder: Path | str | None = None) -> Path:
     """Where the predictions of a run are kept."""
-    return record_file(name, seed, folder).with_suffix(".predictions.gz")
+    return record_file(name, seed, folder).with_suffix(PREDICTIONS)
 
 
 def labels_file(data: str, folder: Path | str | None = None) -> Path:
@@ -267,4 +268,4 @@ def labels_file(data: str, folder: Path | str | None = None) -> Path:
 
 def weights_file(name: str, seed: int, folder: Path | str | None = None) -> Path:
     """Where the trained weights of a run are kept, if they are."""
-    return record_file(name, seed, folder).with_suffix(".safetensors")
+    return record_file(name, seed, folder).with_suffix(WEIGHTS)

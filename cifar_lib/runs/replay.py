@@ -191,7 +191,7 @@ def evaluated_anew(kept: Run, dataset: Dataset) -> Run:
 
 def held_out(recipe: Recipe, dataset: Dataset) -> dict[str, Images]:
     """The images that a recipe does not train on: "val", where it holds out any, and "test"."""
-    # The other part of the split, a copy of nine tenths of the images, must not stay for the evaluation.
+    # The other part, a copy of nine tenths of the images, must not stay in memory during the evaluation.
     held = {"val": data.split(dataset.train)[1]} if recipe.holdout else {}
     return held | {"test": dataset.test}
 
