@@ -5,7 +5,17 @@ from .batching import batches, epoch_seed, normalize, split
 from .images import Dataset, Images, fingerprint
 from .loading import cache_folder, data_folder, load, prepared_file
 from .specs import SPECS
-from .variants import VARIANTS, colour_noise, grey, resize, shift, shift_randomly, shuffle_pixels
+from .variants import (
+    VARIANTS,
+    colour_noise,
+    grey,
+    resize,
+    scale_randomly,
+    shift,
+    shift_randomly,
+    shuffle_labels,
+    shuffle_pixels,
+)
 
 __all__ = [
     "SPECS",
@@ -26,8 +36,10 @@ __all__ = [
     "normalize",
     "prepared_file",
     "resize",
+    "scale_randomly",
     "shift",
     "shift_randomly",
+    "shuffle_labels",
     "shuffle_pixels",
     "split",
 ]

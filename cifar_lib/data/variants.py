@@ -1,7 +1,7 @@
-"""Changed forms of the same images: shuffled, grey, small, shifted, noisy.
+"""Changed forms of the same images: shuffled, grey, small, shifted, scaled, noisy, with random labels.
 
-Each function takes uint8 images and returns new ones of dtype uint8 with the same labels. What needs
-floats works on 5,000 images at a time, because a float takes four times the memory of a pixel.
+Each function takes uint8 images and returns new ones of dtype uint8, all but one with the same labels. What
+needs floats works on 5,000 images at a time, because a float takes four times the memory of a pixel.
 """
 
 from collections.abc import Callable
@@ -47,6 +47,32 @@ def shift_randomly(images: Images, reach: int = 6, seed: int = 0) -> Images:
     return Images(augment(images.pixels, draw_shifts(len(images), reach, generator)), images.labels)
 
 
+def scale_randomly(images: Images, smallest: float = 0.5, seed: int = 0) -> Images:
+    """Each image shrunk to a size of its own and put in the middle of a black one of the old size.
+
+    Args:
+        smallest: the least side, as a share of the old one; all whole sides from there on are equally likely.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    side = images.pixels.shape[-1]
+    sides = torch.randint(round(smallest * side), side + 1, (len(images),), generator=generator)
+    pixels = torch.zeros_like(images.pixels)
+    for size in sides.unique().tolist():
+        chosen, start = sides == size, (side - size) // 2
+        small = shrink(images.pixels[chosen].float(), size).round().byte()
+        pixels[chosen, :, start : start + size, start : start + size] = small
+    return Images(pixels, images.labels)
+
+
+def shuffle_labels(images: Images, seed: int = 0) -> Images:
+    """The images with their labels dealt out anew, so that nothing in an image tells its label.
+
+    Source: Zhang et al. (2017), section 2.1.
+    """
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    return Images(images.pixels, images.labels[order.to(images.labels.device)])
+
+
 def colour_noise(images: Images, seed: int = 0) -> Images:
     """Grey images [N, 1, H, W] as RGB: the ink in a random colour per image, the paper coloured noise."""
     generator = torch.Generator().manual_seed(seed)
@@ -66,6 +92,8 @@ VARIANTS: dict[str, Callable[[Images], Images]] = {
     "28x28": resize,
     "grey-28x28": lambda images: resize(grey(images)),
     "moved": shift_randomly,
+    "scaled": scale_randomly,
+    "random-labels": shuffle_labels,
     "noise": colour_noise,
     "moved-noise": lambda images: colour_noise(shift_randomly(images)),
 }

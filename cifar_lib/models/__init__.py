@@ -7,7 +7,7 @@ from .fast import FastCNN
 from .googlenet import FactorisedInception, GoogLeNet, Inception
 from .lenet import BeginnerNet, LeNet5
 from .paper import MLP, DeepCNN, Pointwise, SkipCNN
-from .registry import MODELS, build, check_shapes
+from .registry import MODELS, build, check_shapes, he_init
 from .resnet import ResidualBlock, ResNet
 from .sync_batch_norm import replicate
 from .vgg import VGG
@@ -32,6 +32,7 @@ __all__ = [
     "check_shapes",
     "count_flops",
     "count_parameters",
+    "he_init",
     "kernels",
     "replicate",
 ]

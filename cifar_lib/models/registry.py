@@ -37,7 +37,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 
 
 def build(recipe: Recipe, shape: tuple[int, int, int], classes: int = 10) -> nn.Module:
-    """The network of a recipe, with fresh weights.
+    """The network of a recipe, with fresh weights, which follow the recipe's `init`.
 
     Args:
         shape: channels, height, width of an image.
@@ -60,7 +60,7 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int = 10) -> nn.
     except TypeError as error:
         raise CourseError(f"{recipe.model!r}: {error}. It takes {_options_of(network)}.") from None
     try:
-        return network(shape=shape, classes=classes, **recipe.options)
+        model = network(shape=shape, classes=classes, **recipe.options)
     except CourseError:
         raise
     except Exception as error:  # a network of the reader's own may raise anything
@@ -68,6 +68,22 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int = 10) -> nn.
             f"{recipe.model!r} cannot be built with the options {recipe.options} for images of "
             f"{'×'.join(map(str, shape))}: {_first_line(error)}"
         ) from error
+    if recipe.init == "he":
+        he_init(model)
+    return model
+
+
+def he_init(model: nn.Module) -> None:
+    """Draw the weights of all convolutions and linear layers anew, so that ReLU keeps the signal's size.
+
+    Weights are normal with mean 0 and variance 2 / fan-in, biases are 0; layers that are not trained stay.
+    Source: He et al. (2015), section 2.2.
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear) and layer.weight.requires_grad:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def _takes(network: Callable[..., nn.Module], name: str) -> bool:

@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import CourseError
-from .recipe import Recipe, nearest
+from .recipe import Init, Recipe, nearest
 
 _PAPER = Recipe("paper", weight_decay=0.003, schedule="step")
 _STUDY = Recipe("study", options={"width": 16}, epochs=8, batch_size=128, rate=0.005, schedule="one-cycle")
 _MLP = Recipe("mlp", model="mlp", options={"hidden": [128]}, epochs=8, batch_size=128, rate=0.001)
+_WIDTH_16 = _STUDY.options
+# Each about three times the one before: the best of a side should not be the first or the last.
+_ADAM_RATES = (0.0015, 0.005, 0.015)
+_SGD_RATES = (0.03, 0.1, 0.3)
 _SMALL = _STUDY.replace(name="small", options={"width": 8}, epochs=4)
 
 
@@ -17,13 +21,20 @@ def _small(name: str, **options: Any) -> Recipe:
     return _SMALL.replace(name=f"small-{name}", options=_SMALL.options | options)
 
 
-def _depth(depth: int, skip: bool, norm: bool) -> Recipe:
+def _depth(depth: int, skip: bool, norm: bool, init: Init = "default") -> Recipe:
     """Chapter 6's network of equal convolutions, at a depth, with or without skips and batch norm."""
     kind = "-".join(["skip"] * skip + ["norm"] * norm) or "plain"
+    kind += "-he" * (init == "he")
     options = {"depth": depth, "skip": skip, "batch_norm": norm, "stride": 4}
     return _SMALL.replace(
-        name=f"depth-{depth}-{kind}", model="deep-cnn", options=options, epochs=2, rate=0.002
+        name=f"depth-{depth}-{kind}", model="deep-cnn", options=options, init=init, epochs=2, rate=0.002
     )
+
+
+def _tuned(name: str, *rates: float, **changes: Any) -> Iterator[Recipe]:
+    """One side of a comparison at the study budget, at each of the rates among which validation chooses."""
+    for rate in rates:
+        yield _STUDY.replace(name=f"tuned-{name}-{rate:g}", rate=rate, **changes)
 
 
 def _grid(name: str, **changes: Any) -> Recipe:
@@ -105,6 +116,11 @@ RECIPES = {
         _MLP.replace(name="mlp-mnist-moved", data="mnist/moved"),
         _MLP.replace(name="mlp-mnist-noise", data="mnist/noise"),
         _MLP.replace(name="mlp-mnist-moved-noise", data="mnist/moved-noise"),
+        _MLP.replace(name="mlp-mnist-scaled", data="mnist/scaled"),
+        # Wide and long enough to learn labels by heart.
+        _MLP.replace(
+            name="mlp-random-labels", data="cifar10/random-labels", options={"hidden": [512]}, epochs=40
+        ),
         _STUDY,
         _STUDY.replace(name="study-shuffled", data="cifar10/shuffled"),
         _STUDY.replace(name="study-pool", options={"width": 16, "head": "pool"}),
@@ -113,6 +129,7 @@ RECIPES = {
         _SMALL,
         _SMALL.replace(name="small-grey-28x28", data="cifar10/grey-28x28"),
         _SMALL.replace(name="small-mnist", data="mnist"),
+        _SMALL.replace(name="small-mnist-scaled", data="mnist/scaled"),
         _SMALL.replace(name="small-mnist-moved-noise", data="mnist/moved-noise"),
         # Without the concatenation the network has fewer weights, which width 9 makes up for.
         _small("add", merge="add", width=9),
@@ -136,6 +153,16 @@ RECIPES = {
             for skip in (False, True)
             for norm in (False, True)
         ),
+        *(_depth(depth, skip, False, "he") for depth in (6, 20, 50) for skip in (False, True)),
+        *_tuned("study", *_ADAM_RATES),
+        *_tuned("tanh", *_ADAM_RATES, options=_WIDTH_16 | {"activation": "tanh"}),
+        *_tuned("sigmoid", *_ADAM_RATES, options=_WIDTH_16 | {"activation": "sigmoid"}),
+        *_tuned("squared-error", *_ADAM_RATES, loss="squared-error"),
+        *_tuned("no-norm", *_ADAM_RATES, options=_WIDTH_16 | {"batch_norm": False}),
+        # Without the concatenation the network has fewer weights, which width 18 makes up for.
+        *_tuned("add", *_ADAM_RATES, options={"width": 18, "merge": "add"}),
+        *_tuned("no-skip", *_ADAM_RATES, options={"width": 18, "merge": "none"}),
+        *_tuned("sgd", *_SGD_RATES, optimizer="sgd"),
         *(
             _grid(f"rate-{rate:g}-decay-{decay:g}", rate=rate, weight_decay=decay)
             for rate in (0.003, 0.01, 0.03)

@@ -14,6 +14,7 @@ Optimizer = Literal["adam", "adamw", "sgd", "muon"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle", "linear"]
 Loss = Literal["cross-entropy", "squared-error"]
 Border = Literal["black", "mirror"]
+Init = Literal["default", "he"]
 OPTIMIZERS, SCHEDULES, LOSSES = get_args(Optimizer), get_args(Schedule), get_args(Loss)
 QUICK_EPOCHS = 2
 QUICK_BATCH = 1_000  # there are only 2,000 generated images
@@ -62,6 +63,8 @@ class Recipe(BaseModel):
         data: a name for `data.load`.
         model: a name of `models.MODELS`.
         options: arguments of that network, without `shape` and `classes`, which come from the data.
+        init: the first values of the weights: "default" leaves PyTorch's, "he" draws them as
+            `models.he_init` does.
         epochs: passes over the training images.
         batch_size: images per training step.
         optimizer: "adam", "adamw", "sgd" or "muon", see `training.make_optimizer`.
@@ -89,6 +92,7 @@ class Recipe(BaseModel):
     data: str = Field("cifar10", description="the name of a data set")
     model: str = Field("skip-cnn", description="the name of a network")
     options: dict[str, Any] = Field({}, description="the network's arguments by name")
+    init: Annotated[Init, _one_of(Init)] = "default"
     epochs: Whole = 70
     batch_size: Whole = 64
     optimizer: Annotated[Optimizer, _one_of(Optimizer)] = "adam"

@@ -143,3 +143,25 @@ def test_the_variants_by_their_names(name, shape):
         for change in in_turn[variant]:
             one = change(one)
         assert fakes.same(one, other)
+
+
+def test_scale_randomly_draws_a_size_for_each_image_and_keeps_it_in_the_middle():
+    white = data.Images(torch.full((200, 1, 8, 8), 255, dtype=torch.uint8), torch.arange(200) % 10)
+    scaled = data.scale_randomly(white)
+    assert torch.equal(scaled.labels, white.labels)
+    drawn = (scaled.pixels[:, 0] == 255).sum((1, 2)).sqrt()  # of a white image a white square is left
+    assert set(drawn.tolist()) == {4, 5, 6, 7, 8}
+    for image, side in zip(scaled.pixels[:, 0], drawn.int().tolist(), strict=True):
+        start = (8 - side) // 2
+        assert (image[start : start + side, start : start + side] == 255).all()
+    assert fakes.same(scaled, data.scale_randomly(white, seed=0))
+    assert not fakes.same(scaled, data.scale_randomly(white, seed=1))
+
+
+def test_shuffle_labels_keeps_the_images_and_how_often_each_label_occurs():
+    images = fakes.as_images(fakes.images(50))
+    dealt = data.shuffle_labels(images)
+    assert torch.equal(dealt.pixels, images.pixels)
+    assert torch.equal(dealt.labels.sort().values, images.labels.sort().values)
+    assert not torch.equal(dealt.labels, images.labels)
+    assert not torch.equal(dealt.labels, data.shuffle_labels(images, seed=1).labels)

@@ -18,6 +18,8 @@ SHAPES = {
     "cifar10/grey-28x28": (1, 28, 28),
     "mnist": (1, 28, 28),
     "mnist/moved": (1, 28, 28),
+    "mnist/scaled": (1, 28, 28),
+    "cifar10/random-labels": (3, 32, 32),
     "mnist/noise": (3, 28, 28),
     "mnist/moved-noise": (3, 28, 28),
 }
@@ -213,3 +215,24 @@ def test_trying_a_network_changes_neither_it_nor_the_random_numbers(own):
 def test_options_may_come_from_json():
     recipe = recipes.Recipe("any", model="fast-cnn", options={"widths": [4, 4, 4], "inner": [2, 4, 4]})
     assert isinstance(models.build(recipe, (3, 32, 32)), FastCNN)
+
+
+def test_he_init_scales_each_layer_by_its_fan_in():
+    torch.manual_seed(0)
+    recipe = recipes.get("depth-6-plain-he")
+    model = models.build(recipe, (3, 32, 32))
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            fan_in = layer.weight[0].numel()
+            # 5 standard errors of a sample's standard deviation
+            reach = 5 / (2 * layer.weight.numel()) ** 0.5
+            assert layer.weight.std().item() == pytest.approx((2 / fan_in) ** 0.5, rel=reach)
+            assert not layer.bias.any()
+
+
+def test_he_init_leaves_what_is_not_trained():
+    model = FastCNN(widths=[16, 32, 32])
+    frozen = {name: weight.clone() for name, weight in model.named_parameters() if not weight.requires_grad}
+    models.he_init(model)
+    assert frozen
+    assert all(torch.equal(model.get_parameter(name), weight) for name, weight in frozen.items())

@@ -13,6 +13,7 @@ DEFAULTS = {
     "data": "cifar10",
     "model": "skip-cnn",
     "options": {},
+    "init": "default",
     "epochs": 70,
     "batch_size": 64,
     "optimizer": "adam",

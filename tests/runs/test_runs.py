@@ -215,6 +215,7 @@ CHANGES = {
     "data": "toy/shuffled",
     "model": "mlp",
     "options": {"width": 5},
+    "init": "he",
     "epochs": 3,
     "batch_size": 33,
     "optimizer": "adamw",
