@@ -118,15 +118,16 @@ def smallest_gap(spread: float, seeds: int, power: float = 0.8, level: float = 0
     freedom = 2 * (seeds - 1)
     limit = stats.t.ppf(1 - level / 2, freedom)
 
-    def seen(gap):
-        shift = gap / (spread * math.sqrt(2 / seeds))
+    def seen(shift):
         return stats.nct.sf(limit, freedom, shift) + stats.nct.cdf(-limit, freedom, shift)
 
-    low, high = 0.0, 10 * spread  # beyond it the noncentral t distribution may not be computed
+    # In standard errors. So far above the limit every difference is seen, and much farther on SciPy's
+    # noncentral t distribution gives no numbers.
+    low, high = 0.0, limit + 10
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (low, middle) if seen(middle) > power else (middle, high)
-    return high
+    return float(high) * spread * math.sqrt(2 / seeds)
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,9 @@ def test_holm_by_hand():
     assert comparisons.holm([]) == []
 
 
-@pytest.mark.parametrize(("seeds", "power", "level"), [(5, 0.8, 0.05), (2, 0.8, 0.05), (5, 0.3, 0.2)])
+@pytest.mark.parametrize(
+    ("seeds", "power", "level"), [(5, 0.8, 0.05), (2, 0.8, 0.05), (30, 0.8, 0.05), (5, 0.3, 0.2)]
+)
 def test_the_smallest_gap_is_seen_in_the_wanted_share_of_cases(seeds, power, level):
     gap = comparisons.smallest_gap(0.5, seeds, power, level)
     generator = torch.Generator().manual_seed(1)

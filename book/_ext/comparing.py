@@ -1,0 +1,62 @@
+"""Sphinx extension: the tables of *How we decide*, computed from recorded predictions."""
+
+import torch
+from course import Table
+
+from cifar_lib import evaluate, runs
+from cifar_lib.evaluate import comparisons
+
+FOLDER = runs.record.RECORDED / "all-test-images"
+PAIRS = [("paper", "paper-constant-rate"), ("study", "study-pool"), ("mlp", "mlp-shuffled")]
+SPREADS, SEEDS = (0.2, 0.5, 1.0, 2.0), (3, 5, 10, 30)
+
+
+def right(name):
+    """Whether each recorded run of a recipe is right about each test image, bool [seeds, 10,000]."""
+    several = runs.load_runs(name, FOLDER)
+    labels, _ = runs.load_labels(runs.labels_file(several[0].data["name"], FOLDER))
+    return torch.stack([run.predictions("test").right(labels["test"]) for run in several])
+
+
+def points(share):
+    """A difference of shares in points, signed."""
+    return f"{100 * share:+.1f}".replace("-", "−")
+
+
+class TwoIntervals(Table):
+    """The intervals of the same differences: over seeds alone, and over seeds and images."""
+
+    def lines(self):
+        lines = [
+            "| comparison | seeds | difference in points | interval over seeds | over seeds and images |",
+            "|---|---|---:|---|---|",
+        ]
+        for first, second in PAIRS:
+            one, other = right(first), right(second)
+            alone = evaluate.welch_interval(*(side.double().mean(1).tolist() for side in (one, other)))
+            both = comparisons.difference_interval(one, other)
+            lines.append(
+                f"| `{first}` minus `{second}` | {len(one)} and {len(other)} | {points(both.value)} "
+                f"| {points(alone[1])} to {points(alone[2])} | {points(both.low)} to {points(both.high)} |"
+            )
+        return lines
+
+
+class SmallestGaps(Table):
+    """The difference that a comparison sees in four of five repetitions, by spread and seeds per side."""
+
+    def lines(self):
+        head = " | ".join(f"{seeds} seeds" for seeds in SEEDS)
+        rows = [
+            f"| {spread:.1f} points | "
+            + " | ".join(f"{comparisons.smallest_gap(spread, seeds):.1f}" for seeds in SEEDS)
+            + " |"
+            for spread in SPREADS
+        ]
+        return [f"| spread of the seeds | {head} |", "|---|" + "---:|" * len(SEEDS), *rows]
+
+
+def setup(app):
+    app.add_directive("two-intervals", TwoIntervals)
+    app.add_directive("smallest-gaps", SmallestGaps)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
