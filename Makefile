@@ -1,15 +1,18 @@
-# make book · test · test-long · test-oldest · record · lint · mutants · clean     (GNU make 3.81 suffices)
+# make book · student · test · test-long · test-oldest · record · lint · mutants · clean     (GNU make 3.81 suffices)
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 OLDEST := .venv-oldest/bin
 
-.PHONY: book test test-chapters test-site test-long test-oldest record lint mutants clean
+.PHONY: book student test test-chapters test-site test-long test-oldest record lint mutants clean
 
 book: $(READY)  ## build the site from the stored outputs
 	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
 	@echo "The site is in _build/html. To read it: $(BIN)/python -m http.server -d _build/html 8000"
 	@echo "and open http://127.0.0.1:8000"
+
+student: $(READY)  ## the chapters without outputs and solutions, for a class
+	$(BIN)/python notebooks/student.py
 
 # One thread a process: two workers with two threads each would wait for one another.
 ALONE := OMP_NUM_THREADS=1

@@ -1,0 +1,83 @@
+"""The student edition: no solution is in it, and all else is as in the chapters."""
+
+import ast
+import os
+import re
+from pathlib import Path
+
+import nbclient
+import nbformat
+import pytest
+import student
+
+CHAPTERS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+@pytest.fixture(params=CHAPTERS, ids=[path.stem for path in CHAPTERS])
+def pair(request):
+    """A chapter and its student edition."""
+    chapter = nbformat.read(request.param, 4)
+    return chapter, student.student_edition(nbformat.read(request.param, 4))
+
+
+def solutions(notebook):
+    return [cell for cell in notebook.cells if student.is_solution(cell)]
+
+
+def test_each_solution_is_a_stub_that_can_be_graded(pair):
+    chapter, edition = pair
+    assert [cell.id for cell in solutions(edition)] == [cell.id for cell in solutions(chapter)]
+    for number, cell in enumerate(solutions(edition), start=1):
+        assert cell.source == student.STUB.format(number=number)
+        notes = cell.metadata["nbgrader"]
+        assert notes["solution"] and notes["grade"] and notes["grade_id"] == cell.id
+
+
+def test_no_line_of_a_solution_and_no_output_is_left(pair):
+    chapter, edition = pair
+    text = "\n".join(cell.source for cell in edition.cells)
+    shown = "\n".join(cell.source for cell in chapter.cells if not student.is_solution(cell))
+    own = {
+        line.strip()
+        for cell in solutions(chapter)
+        for line in cell.source.splitlines()
+        if len(line.strip()) > 15 and line.strip() not in shown
+    }
+    assert len(own) > 5
+    assert [line for line in own if line in text] == []
+    assert not any(cell.get("outputs") for cell in edition.cells)
+    assert "What the solution" not in text
+
+
+def test_what_is_no_solution_stays_and_needs_none(pair):
+    chapter, edition = pair
+    kept = {cell.id: cell.source for cell in edition.cells if cell.cell_type == "code"}
+    made, used = set(), set()
+    for cell in chapter.cells:
+        if cell.cell_type != "code":
+            continue
+        if not student.is_solution(cell):
+            assert kept[cell.id] == cell.source
+        code = re.sub(r"(?m)^(\s*)%.*", r"\1pass", cell.source)  # lines for IPython alone
+        names = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)]
+        stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        loaded = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+        if student.is_solution(cell):
+            made |= stored
+        else:
+            used |= loaded & (made - stored)
+            made -= stored
+    assert used == set()
+
+
+def test_it_runs_up_to_the_first_stub(tmp_path, monkeypatch):
+    student.main(tmp_path)
+    assert [path.name for path in sorted(tmp_path.glob("*.ipynb"))] == [path.name for path in CHAPTERS]
+    path = tmp_path / CHAPTERS[3].name
+    monkeypatch.setitem(os.environ, "CIFAR_PROFILE", "quick")
+    notebook = nbformat.read(path, 4)
+    nbformat.validate(notebook)
+    with pytest.raises(nbclient.exceptions.CellExecutionError, match="NotImplementedError"):
+        nbclient.NotebookClient(notebook, timeout=300).execute()
+    run = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.execution_count]
+    assert run[-1].id == solutions(notebook)[0].id
