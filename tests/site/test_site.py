@@ -55,3 +55,15 @@ def test_every_local_link_has_a_target(page):
         if parts.scheme or parts.netloc or not parts.path:
             continue
         assert (path.parent / unquote(parts.path)).exists(), link["href"]
+
+
+def test_the_first_use_of_a_term_in_a_chapter_leads_to_the_glossary(page):
+    path, soup = page
+    if path.parent.name != "notebooks":
+        return
+    links = soup.select("a.glossary-term")
+    assert len(links) > 4
+    targets = [link["href"] for link in links]
+    assert len(set(targets)) == len(targets)
+    glossary = BeautifulSoup((SITE / "book" / "glossary.html").read_text(), "html.parser")
+    assert [target for target in targets if not glossary.find(id=target.split("#")[1])] == []
