@@ -104,7 +104,19 @@ def _parser():
     command = commands.add_parser("data", help="find, check and prepare the images; say where they are")
     command.add_argument("names", nargs="*", default=["cifar10", "mnist"])
     command.set_defaults(run=_data)
+
+    _add_publish(commands)
     return parser
+
+
+def _add_publish(commands):
+    command = commands.add_parser(
+        "publish", help="make the fp16 weights that come with the library, and their model cards"
+    )
+    command.add_argument("names", nargs="+", metavar="RECIPE")
+    command.add_argument("--records", help="folder of the recorded runs, by default cifar_lib/recorded")
+    command.add_argument("--folder", help="where the files go, by default cifar_lib/pretrained")
+    command.set_defaults(run=_publish)
 
 
 def _train(arguments):
@@ -183,6 +195,17 @@ def _data(arguments):
         print(dataset)
         print(f"  fingerprint of the training images {dataset.fingerprint[:16]}")
         print(f"  originals in {data.data_folder()}, prepared file in {data.cache_folder()}")
+
+
+def _publish(arguments):
+    from . import runs
+
+    for name in arguments.names:
+        card = runs.publish(name, arguments.records, arguments.folder)
+        low, high = card.test_interval
+        print(f"{name}: {card.test_accuracy:.1%} of {card.data['n_test']:,} test images right, ", end="")
+        print(f"95 % interval {low:.1%} to {high:.1%}; temperature {card.temperature}; ", end="")
+        print(f"fp16 changes {card.changed} predictions", flush=True)
 
 
 def _changes(texts, recipe):

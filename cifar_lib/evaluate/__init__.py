@@ -11,11 +11,14 @@ from .predictions import (
     weighted_views,
 )
 from .statistics import format_percent, interval, mean_and_spread, welch_interval
+from .temperature import classify, fit_temperature
 
 __all__ = [
     "accuracy",
     "calibration",
+    "classify",
     "confusion",
+    "fit_temperature",
     "format_percent",
     "interval",
     "loss",

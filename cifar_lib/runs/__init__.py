@@ -2,6 +2,16 @@
 
 from .plan import Question, read_plan, runs_left
 from .predictions import Predictions, load_labels, load_predictions
+from .pretrained import (
+    Card,
+    Pretrained,
+    load_card,
+    load_pretrained,
+    load_pretrained_predictions,
+    load_weights,
+    pretrained_names,
+    publish,
+)
 from .queue import Claim, record_all, train_and_record
 from .record import (
     Run,
@@ -27,20 +37,28 @@ from .replay import (
 )
 
 __all__ = [
+    "Card",
     "Claim",
     "Predictions",
+    "Pretrained",
     "Question",
     "Run",
     "as_record",
     "difference",
     "labels_file",
+    "load_card",
     "load_data",
     "load_labels",
     "load_predictions",
+    "load_pretrained",
+    "load_pretrained_predictions",
     "load_record",
     "load_runs",
+    "load_weights",
     "predictions_file",
+    "pretrained_names",
     "profile",
+    "publish",
     "read_plan",
     "recipe_for_profile",
     "record_all",

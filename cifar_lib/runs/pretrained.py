@@ -1,0 +1,323 @@
+"""Networks that are trained already, in `cifar_lib/pretrained/`: fp16 weights, a model card, predictions.
+
+`publish` makes the three files of a network from a recorded run, so that no number on a card is written by
+hand, and `load_pretrained` opens them.
+"""
+
+import copy
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from .. import CourseError, data, evaluate, models
+from ..recipes import Recipe
+from ..recipes.recipe import nearest
+from ..system.files import atomic_write
+from .predictions import Predictions, load_predictions, predictions_of, save_predictions
+from .record import PREDICTIONS, SCHEMA, WEIGHTS, load_record, record_file, weights_file
+from .replay import held_out
+
+PRETRAINED = Path(__file__).parent.parent / "pretrained"
+DEFAULT = "fast-lean"  # the network that answers when no other is named
+SEED = 0
+DIGITS = 4  # behind the point, of what another machine may compute with other last bits
+ABOUT = {
+    "fast-lean": "The most accurate of the four. It is a convolutional network whose first layer whitens the "
+    "image, trained for ten epochs.",
+    "study": "A narrower form of the paper's network, trained for eight epochs.",
+    "paper": "The network of the paper, a small CNN with one skip connection, trained for 70 epochs by the "
+    "paper's recipe.",
+    "mlp": "A fully connected network with one hidden layer. It takes no account of which pixels are "
+    "neighbours, and is here for comparison.",
+}
+SEED_RULE = "Seed 0 of the recipe is taken for every network. No seed was chosen by its accuracy."
+NOT_FOR = [
+    "Pictures of anything but the ten classes. The network has no eleventh class and no answer that means "
+    "none of them, so it names one of the ten whatever the picture shows, often with a high probability.",
+    "Decisions about people, health, safety, traffic or money. It was made for a course, and was tested on "
+    "CIFAR-10 alone.",
+    "A promise of the same accuracy on your own photographs. They differ from CIFAR-10, whose images were "
+    "chosen so that one object fills most of each, and the probabilities were calibrated on CIFAR-10 too.",
+]
+LICENCE = (
+    "MIT, as the code. The images of CIFAR-10 come from the web, and its authors state no licence for them."
+)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0)]
+
+
+class Card(BaseModel):
+    """The model card of a network: what it is, how it was made, what was measured, what it is not for.
+
+    Every accuracy is that of the fp16 weights, for one view of each image.
+
+    Args:
+        name: the name of the recipe that trained it.
+        about: what the network is, in a sentence or two.
+        not_for: what it should not be used for.
+        licence: under which terms the weights may be used.
+        recipe: the fields of the recipe.
+        seed: the seed of the recorded run.
+        seed_rule: how the seed was chosen.
+        environment: the device, the versions and the code of the training.
+        data: name and fingerprints of the images, and how many there are of each part.
+        shape: channels, height, width of an image.
+        classes: the names of the classes, in the order of the outputs.
+        parameters: the number of trained numbers.
+        val_accuracy, test_accuracy: the share of images that it gets right, 0 to 1.
+        test_interval: Wilson's 95 per cent interval of the test accuracy.
+        test_recall: the share of each class's test images that it gets right, in the order of the classes.
+        temperature: what its logits are divided by, fitted on the validation images.
+        test_error: the expected calibration error on the test images at temperature 1, and at `temperature`.
+        test_loss: the mean cross entropy in nats on the test images at the same two temperatures.
+        changed: of how many test images fp16 changes the predicted class.
+        sha256: the checksum of the file of weights, in hexadecimal.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    name: str
+    about: str
+    not_for: list[str]
+    licence: str
+    recipe: dict[str, Any]
+    seed: int
+    seed_rule: str
+    environment: dict[str, str]
+    data: dict[str, Any]
+    shape: tuple[int, int, int]
+    classes: list[str]
+    parameters: int
+    val_accuracy: Share
+    test_accuracy: Share
+    test_interval: tuple[Share, Share]
+    test_recall: list[Share]
+    temperature: Annotated[float, Field(gt=0)]
+    test_error: tuple[Share, Share]
+    test_loss: tuple[Amount, Amount]
+    changed: Annotated[int, Field(ge=0)]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A trained network with what its answers need.
+
+    Args:
+        name: the name of its recipe.
+        network: in evaluation mode on the CPU, its weights as float32.
+        classes: the names of its outputs, in their order.
+        shape: channels, height, width of the images that it takes.
+        temperature: what its logits are divided by; 1 where none was fitted.
+        card: its model card, where it has one.
+    """
+
+    name: str
+    network: nn.Module
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    temperature: float = 1.0
+    card: Card | None = None
+
+    def classify(self, pixels: Tensor) -> Tensor:
+        """Probabilities float32 [N, classes] for images uint8 [N, C, H, W], see `evaluate.classify`."""
+        return evaluate.classify(self.network, pixels, self.temperature)
+
+
+def pretrained_names() -> list[str]:
+    """The networks that come with the library, by falling test accuracy."""
+    cards = [load_card(path.stem) for path in PRETRAINED.glob("*.json")]
+    return [card.name for card in sorted(cards, key=lambda card: -card.test_accuracy)]
+
+
+def load_card(name: str) -> Card:
+    """The model card of a network that comes with the library.
+
+    Raises:
+        CourseError: there is no such network, or its card is damaged.
+    """
+    known = [path.stem for path in PRETRAINED.glob("*.json")]
+    if name not in known:
+        raise CourseError(
+            f"No weights of {name!r} come with the library{nearest(name, known)}: choose one of "
+            f"{', '.join(sorted(known))}, or name a file of your own."
+        )
+    return _read_card(PRETRAINED / f"{name}.json")
+
+
+def load_pretrained(name: str = DEFAULT) -> Pretrained:
+    """A network that comes with the library, ready to classify.
+
+    Raises:
+        CourseError: there is no such network, or one of its files is missing or damaged.
+    """
+    load_card(name)
+    return load_weights(PRETRAINED / f"{name}{WEIGHTS}")
+
+
+def load_pretrained_predictions(name: str) -> dict[str, Predictions]:
+    """What a network that comes with the library predicts for the "val" and "test" images.
+
+    The probabilities are those at its temperature.
+
+    Raises:
+        CourseError: there is no such network, or the file is damaged.
+    """
+    load_card(name)
+    return load_predictions(PRETRAINED / f"{name}{PREDICTIONS}")[0]
+
+
+def load_weights(path: Path | str) -> Pretrained:
+    """A network from a file of weights, fp16 or float32, beside which a JSON file says what they are of.
+
+    The JSON has the same name: it is the record that `python -m cifar_lib record --keep-weights` writes, or a
+    model card. A record has no temperature.
+
+    Raises:
+        CourseError: one of the two files is missing or damaged, or they do not belong together.
+    """
+    path = Path(path)
+    described = path.with_suffix(".json")
+    for file in (path, described):
+        if not file.is_file():
+            raise CourseError(
+                f"{file} was not found: weights are two files of one name, NAME{WEIGHTS} and NAME.json, as "
+                f"python -m cifar_lib record RECIPE --keep-weights writes them."
+            )
+    card, recipe, shape, classes = _description(described)
+    network = models.build(recipe, shape, len(classes))
+    try:
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError, OSError):
+        raise CourseError(
+            f"The weights in {path} are damaged, or are not those that {described.name} describes: "
+            f"fetch both files again."
+        ) from None
+    temperature = card.temperature if card else 1.0
+    return Pretrained(recipe.name, network.eval(), classes, shape, temperature, card)
+
+
+def publish(name: str, records: Path | str | None = None, folder: Path | str | None = None) -> Card:
+    """Make weights, predictions and card of a network from the recorded run of seed 0.
+
+    The card's numbers are those of the fp16 weights, evaluated here and now.
+
+    Args:
+        name: a recipe that `ABOUT` describes.
+        records: the folder of the recorded run, whose weights were kept; by default `cifar_lib/recorded`.
+        folder: where the files go; by default `cifar_lib/pretrained`.
+
+    Raises:
+        CourseError: the run or its weights are missing, or the images found are not those it was trained on.
+    """
+    if name not in ABOUT:
+        raise CourseError(
+            f"{name!r} is not published{nearest(name, ABOUT)}: choose one of {', '.join(ABOUT)}."
+        )
+    run = load_record(record_file(name, SEED, records))
+    kept = weights_file(name, SEED, records)
+    if not kept.exists():
+        raise CourseError(f"{kept} was not found: record {name!r} with --keep-weights.")
+    dataset = data.load(run.recipe.data)
+    if dataset.key != run.key.images:
+        raise CourseError(f"{name!r} was trained on other images than those found here.")
+
+    exact = run.network()
+    weights = {key: _halved(value) for key, value in exact.state_dict().items()}
+    rounded = copy.deepcopy(exact)
+    rounded.load_state_dict(weights)
+    parts = held_out(run.recipe, dataset)
+    logits = {part: evaluate.predict(rounded, images.pixels) for part, images in parts.items()}
+    # Rounded before it is used, so that the card's numbers belong to the temperature that it states.
+    temperature = round(evaluate.fit_temperature(logits["val"], parts["val"].labels), DIGITS)
+    before = evaluate.predict(exact, parts["test"].pixels).argmax(1)
+
+    stem = Path(folder or PRETRAINED) / name
+    with atomic_write(stem.with_suffix(WEIGHTS)) as aside:
+        save_file(weights, aside)
+    checksum = hashlib.sha256(stem.with_suffix(WEIGHTS).read_bytes()).hexdigest()
+    save_predictions(
+        stem.with_suffix(PREDICTIONS),
+        {part: predictions_of(found / temperature) for part, found in logits.items()},
+        {"recipe": name, "seed": str(SEED), "weights": checksum},
+    )
+    card = Card(
+        name=name,
+        about=ABOUT[name],
+        not_for=NOT_FOR,
+        licence=LICENCE,
+        recipe=run.recipe.as_dict(),
+        seed=SEED,
+        seed_rule=SEED_RULE,
+        environment=run.environment,
+        data=_images_used(dataset, parts),
+        shape=dataset.shape,
+        classes=list(dataset.classes),
+        parameters=models.count_parameters(exact),
+        val_accuracy=evaluate.accuracy(logits["val"], parts["val"].labels),
+        temperature=temperature,
+        changed=int((logits["test"].argmax(1) != before).sum()),
+        sha256=checksum,
+        **_measured(logits["test"], parts["test"].labels, temperature),
+    )
+    with atomic_write(stem.with_suffix(".json")) as aside:
+        aside.write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return card
+
+
+def _images_used(dataset, parts):
+    return {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "test_fingerprint": data.fingerprint(parts["test"]),
+        "n_train": len(dataset.train) - len(parts["val"]),
+        "n_val": len(parts["val"]),
+        "n_test": len(parts["test"]),
+    }
+
+
+def _measured(logits, labels, temperature):
+    """The fields of a card that are about test images."""
+    share = evaluate.accuracy(logits, labels)
+    counts = evaluate.confusion(logits, labels)
+    both = logits, logits / temperature
+    return {
+        "test_accuracy": share,
+        "test_interval": evaluate.interval(share, len(labels)),
+        "test_recall": (counts.diagonal() / counts.sum(1)).tolist(),
+        "test_error": [round(evaluate.calibration(found, labels)[3], DIGITS) for found in both],
+        "test_loss": [round(evaluate.loss(found, labels), DIGITS) for found in both],
+    }
+
+
+def _halved(weights: Tensor) -> Tensor:
+    """Weights as fp16; counters stay whole numbers."""
+    return weights.half() if weights.is_floating_point() else weights
+
+
+def _read_card(path: Path) -> Card:
+    try:
+        return Card.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        raise CourseError(f"The model card {path} is damaged: fetch that file again.") from None
+
+
+def _description(path):
+    """What a JSON file says about the weights beside it: card or None, recipe, shape, classes."""
+    try:
+        card = Card.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        run = load_record(path)
+        count = run.model.get("classes", 10)
+        base = run.recipe.data.partition("/")[0]
+        known = data.SPECS[base].classes if base in data.SPECS else ()
+        names = known if len(known) == count else tuple(f"class {i}" for i in range(count))
+        return None, run.recipe, tuple(run.model["shape"]), names
+    return card, Recipe.from_record(card.recipe, SCHEMA), card.shape, tuple(card.classes)
