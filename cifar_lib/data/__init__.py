@@ -4,6 +4,7 @@ from .augmentation import Augmentation, augment, draw_shifts
 from .batching import batches, epoch_seed, normalize, split
 from .images import Dataset, Images, fingerprint
 from .loading import cache_folder, data_folder, load, prepared_file
+from .photographs import photograph, photographs_in
 from .specs import SPECS
 from .variants import (
     VARIANTS,
@@ -34,6 +35,8 @@ __all__ = [
     "grey",
     "load",
     "normalize",
+    "photograph",
+    "photographs_in",
     "prepared_file",
     "resize",
     "scale_randomly",

@@ -79,7 +79,9 @@ def photograph(file: File, fit: bool = False) -> Tensor:
 
 
 def photographs_in(folder: str | os.PathLike[str]) -> list[Path]:
-    """The photographs in a folder, not in those below it: the files whose names end as photographs' do, by name.
+    """The photographs in a folder, sorted by name: the files whose names end as photographs' do.
+
+    Folders within it are left out.
 
     Raises:
         CourseError: there are none, or the folder cannot be read.
