@@ -200,8 +200,10 @@ def _cropped(image):
     """The square in the middle of an image, 32×32."""
     width, height = image.size
     side = min(width, height)
-    left, top = (width - side) / 2, (height - side) / 2
-    return image.resize((SIDE, SIDE), Image.Resampling.LANCZOS, (left, top, left + side, top + side))
+    left, top = (width - side) // 2, (height - side) // 2
+    # Cut first: the filter would otherwise see a little of what lies beyond the square.
+    square = image.crop((left, top, left + side, top + side))
+    return square.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
 def _fitted(image):
