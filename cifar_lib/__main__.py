@@ -267,10 +267,11 @@ def _introduction(chosen):
     """What is known of a network's answers, in a sentence."""
     if chosen.card is None:
         return f"{chosen.name}: its probabilities are not calibrated, so they may be too high or too low."
-    low, high = chosen.card.test_interval
+    card = chosen.card
+    low, high = card.test_interval
     return (
-        f"{chosen.name}: right about {chosen.card.test_accuracy:.1%} of the {chosen.card.data['n_test']:,} test "
-        f"images of CIFAR-10 (95 % interval {low:.1%} to {high:.1%}), its probabilities calibrated on others."
+        f"{card.name}: right about {card.test_accuracy:.1%} of the {card.data['n_test']:,} test images of "
+        f"CIFAR-10 (95 % interval {low:.1%} to {high:.1%}), its probabilities calibrated on others."
     )
 
 

@@ -1,0 +1,81 @@
+"""Sphinx extension: the model cards of the networks that come with the library."""
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.util.docutils import SphinxDirective
+
+from cifar_lib import runs
+
+
+def percent(share):
+    return f"{100 * share:.1f} %"
+
+
+def overview():
+    """A table with a row for each network."""
+    lines = [
+        "| network | test accuracy | 95 % interval | validation | temperature | weights | changed by fp16 |",
+        "|---|---:|---|---:|---:|---:|---:|",
+    ]
+    for name in runs.pretrained_names():
+        card = runs.load_card(name)
+        low, high = map(percent, card.test_interval)
+        lines.append(
+            f"| `{name}` | {percent(card.test_accuracy)} | {low} to {high} | {percent(card.val_accuracy)} "
+            f"| {card.temperature:.2f} | {card.parameters:,} | {card.changed} |"
+        )
+    return lines
+
+
+def full(card):
+    """The card of one network as Markdown, from its second line on."""
+    recalls = sorted(zip(card.test_recall, card.classes, strict=True))
+    images = card.data
+    settings = ", ".join(f"{name} {value}" for name, value in card.recipe.items() if name != "name")
+    rows = {
+        "trained on": f"{images['n_train']:,} images of {images['name']}, fingerprint "
+        f"`{images['fingerprint'][:12]}`; {images['n_val']:,} others were held out for validation",
+        "recipe": f"`{card.name}`: {settings}",
+        "seed": f"{card.seed}. {card.seed_rule}",
+        "trained with": f"{card.environment['device']}, PyTorch {card.environment['torch']}",
+        "validation accuracy": percent(card.val_accuracy),
+        "test accuracy": f"{percent(card.test_accuracy)} of {images['n_test']:,} images, "
+        f"95 % interval {percent(card.test_interval[0])} to {percent(card.test_interval[1])}",
+        "least often right": ", ".join(f"{name} {percent(share)}" for share, name in recalls[:3]),
+        "most often right": ", ".join(f"{name} {percent(share)}" for share, name in recalls[:-4:-1]),
+        "temperature": f"{card.temperature}, fitted on the validation images",
+        "calibration error on test": f"{100 * card.test_error[0]:.1f} points, with the temperature "
+        f"{100 * card.test_error[1]:.1f}",
+        "loss on test": f"{card.test_loss[0]:.3f} nats, with the temperature {card.test_loss[1]:.3f}",
+        "changed by fp16": f"{card.changed} of {images['n_test']:,} test predictions",
+        "file": f"`cifar_lib/pretrained/{card.name}.safetensors`, SHA-256 `{card.sha256[:16]}…`",
+        "licence": card.licence,
+    }
+    table = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
+    return [card.about, "", *table]
+
+
+class Cards(SphinxDirective):
+    """Markdown from the cards: a table of all, what they are not for, or one network's card by name."""
+
+    optional_arguments = 1
+
+    def run(self):
+        name = self.arguments[0] if self.arguments else None
+        cards = [runs.load_card(each) for each in runs.pretrained_names()]
+        if name is None:
+            lines = overview()
+        elif name == "not-for":
+            lines = [f"- {line}" for line in cards[0].not_for]
+        else:
+            lines = full(runs.load_card(name))
+        for card in cards:
+            self.env.note_dependency(runs.pretrained.PRETRAINED / f"{card.name}.json")
+        node = nodes.Element()
+        self.state.nested_parse(StringList(lines, source=type(self).__name__), 0, node)
+        return node.children
+
+
+def setup(app):
+    app.add_directive("model-cards", Cards)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
