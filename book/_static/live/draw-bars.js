@@ -32,7 +32,8 @@ export function bars(question, begin, changed) {
     const wide = width >= 560;
     const longest = Math.max(...question.bars.map(({ label }) => label.length));
     const [left, right, top] = [wide ? longest * 7.6 + 16 : 4, wide ? 70 : 62, 44];
-    const [tall, thick] = wide ? [46, 28] : [62, 28];
+    const thick = recorded ? 34 : 28;
+    const tall = thick + (wide ? 18 : 34);
     x = scale(range, [left, width - right]);
     const height = top + question.bars.length * tall + 4;
     const zero = x(clamp(0, range[0], range[1]));
@@ -63,7 +64,7 @@ export function bars(question, begin, changed) {
       set(row.grip, { y: y - 3, height: half + 6 });
       set(row.value, { y: y + half / 2 + 4 });
       const track = svg("rect", { class: "draw-track", x: left, y, width: width - left - right, height: thick });
-      const pen = svg("rect", { class: "draw-pen draw-sideways", x: left, y: y - 6, width: width - left - 2, height: thick + 12 });
+      const pen = svg("rect", { class: "draw-pen", x: left, y: y - 6, width: width - left - 2, height: thick + 12 });
       row.slider.replaceChildren(...(truth ? [row.bar, row.value] : [track, row.bar, row.grip, row.value, pen]));
       asSlider(row.slider, !truth, {
         "aria-label": `${question.axis}, ${label}`, "aria-valuemin": range[0], "aria-valuemax": range[1],
@@ -73,7 +74,7 @@ export function bars(question, begin, changed) {
     });
     const focused = document.activeElement;
     element.replaceChildren(
-      svg("svg", { class: "draw-svg", width, height, viewBox: `0 0 ${width} ${height}`, ...chartRole(recorded ? off(recorded) : "") }, [
+      svg("svg", { class: recorded ? "draw-svg" : "draw-svg draw-sideways", width, height, viewBox: `0 0 ${width} ${height}`, ...chartRole(recorded ? off(recorded) : "") }, [
         svg("text", { class: "draw-axis", x: 0, y: 14 }, [`${question.axis} (${unit})`]),
         ...grid,
         svg("line", { class: "draw-zero", x1: zero, x2: zero, y1: top - 4, y2: height }),
@@ -117,7 +118,6 @@ export function bars(question, begin, changed) {
       pressed = true;
       begin("pen");
       follow(event);
-      rows[place].slider.focus({ preventScroll: true });
     });
     pen.addEventListener("pointermove", (event) => pressed && follow(event));
     for (const end of ["pointerup", "pointercancel"]) pen.addEventListener(end, () => (pressed = false));

@@ -1,5 +1,5 @@
 // A curve that the reader draws, one value per epoch, and the recorded curves over it.
-import { bridged, clamp, errors, extent, fineness, isComplete, spaced, stroke, ticks } from "./judging.js";
+import { bridged, clamp, errors, extent, fineness, isComplete, rounded, spaced, stroke, ticks } from "./judging.js";
 import { chartRole, distance, html, moved, number, path, scale, set, svg, words } from "./svg.js";
 
 /** @typedef {import("./draw.js").Curve} Curve @typedef {import("./draw.js").Instrument} Instrument */
@@ -31,7 +31,7 @@ export function curve(question, begin, changed) {
   function lay(width, moving) {
     const wide = width >= 560;
     const height = Math.round(clamp(width * 0.52, 250, 400));
-    const [left, right, top, bottom] = [unit === "nats" ? 40 : 34, wide ? 112 : 12, 34, height - 38];
+    const [left, right, top, bottom] = [unit === "nats" ? 40 : 34, wide ? 112 : 12, wide || !question.context.length && !recorded ? 34 : 54, height - 38];
     x = scale([0, epochs - 1], [left + 10, width - right - 10]);
     y = scale(range, [bottom, top]);
     const lines = ticks(range[0], range[1], wide ? 6 : 5).map((value) =>
@@ -58,12 +58,12 @@ export function curve(question, begin, changed) {
     const pen = svg("rect", { class: "draw-pen", x: left, y: top - 8, width: width - left - right, height: bottom - top + 16 });
     listen(pen);
     missing.forEach((part) => set(part, { y: top, height: bottom - top }));
-    set(hint, { x: (x(0) + x(epochs - 1)) / 2, y: (top + bottom) / 2 });
-    const root = svg("svg", { class: "draw-svg", width, height, viewBox: `0 0 ${width} ${height}`, ...chartRole(recorded ? off(recorded) : "") }, [
+    set(hint, { x: (x(0) + x(epochs - 1)) / 2, y: top + (bottom - top) * 0.78 });
+    const root = svg("svg", { class: recorded ? "draw-svg" : "draw-svg draw-anyway", width, height, viewBox: `0 0 ${width} ${height}`, ...chartRole(recorded ? off(recorded) : "") }, [
       svg("text", { class: "draw-axis", x: 0, y: 14 }, [unit === "nats" ? `${question.axis} (nats)` : `${question.axis} (${unit})`]),
       svg("text", { class: "draw-axis", x: x(epochs - 1), y: bottom + 34, "text-anchor": "end" }, ["epoch"]),
       ...lines, ...below, ...marks, ...given,
-      ...(recorded ? answer(recorded, moving) : [...missing, hint]),
+      ...(recorded ? answer(recorded, wide, moving) : [...missing, hint]),
       own, dots,
       ...labels(width, wide, top, bottom),
       ...(recorded ? [] : [pen, handle]),
@@ -74,8 +74,11 @@ export function curve(question, begin, changed) {
     update();
   }
 
-  /** The recorded runs, and how far the sketch is from them. @param {Recorded} truth @param {boolean} moving */
-  function answer({ runs, mean }, moving) {
+  /**
+   * The recorded runs, and how far the sketch is from them.
+   * @param {Recorded} truth @param {boolean} wide @param {boolean} moving
+   */
+  function answer({ runs, mean }, wide, moving) {
     const line = (/** @type {number[]} */ values, /** @type {string} */ name) =>
       svg("path", { class: name, d: path(values.map((value, i) => [x(i), y(value)])) });
     const drawn = /** @type {number[]} */ (bridged(sketch));
@@ -83,7 +86,7 @@ export function curve(question, begin, changed) {
     const between = [...drawn.map((value, i) => [x(i), y(value)]), ...mean.map((value, i) => [x(i), y(value)]).reverse()];
     const middle = (y(drawn[place]) + y(mean[place])) / 2;
     const early = place < epochs / 2;
-    const furthest = Math.abs(y(drawn[place]) - y(mean[place])) < 24 ? [] : [
+    const furthest = !wide || Math.abs(y(drawn[place]) - y(mean[place])) < 24 ? [] : [
       svg("line", { class: "draw-off", x1: x(place), x2: x(place), y1: y(drawn[place]), y2: y(mean[place]) }),
       svg("text", { class: "draw-off-label", x: x(place) + (early ? 6 : -6), y: middle + 4, "text-anchor": early ? "start" : "end" }, [
         distance(Math.abs(worst), unit),
@@ -97,7 +100,7 @@ export function curve(question, begin, changed) {
     return [shown, svg("g", { class: moving ? "draw-late" : "" }, furthest)];
   }
 
-  /** Names at the ends of the lines. @param {number} width @param {boolean} wide @param {number} top @param {number} bottom */
+  /** The names of the lines. @param {number} width @param {boolean} wide @param {number} top @param {number} bottom */
   function labels(width, wide, top, bottom) {
     const last = epochs - 1;
     const named = question.context.map(({ label, values }) => ({ text: label, kind: "draw-context", value: values[last] }));
@@ -106,13 +109,14 @@ export function curve(question, begin, changed) {
       named.push({ text: "your sketch", kind: "draw-own", value: drawn });
       named.push({ text: "recorded", kind: "draw-mean", value: recorded.mean[last] });
     }
-    const lift = wide ? 4 : -9; // on a narrow screen they stand above the lines, not behind them
-    const places = spaced(named.map(({ value }) => y(value) + lift), 17, top, bottom - 2);
-    return named.map(({ text, kind }, i) =>
-      svg("text", {
-        class: `draw-label ${kind}-label`, x: wide ? width - 108 : x(last), y: places[i], "text-anchor": wide ? "start" : "end",
-      }, [text]),
-    );
+    if (wide) {
+      const places = spaced(named.map(({ value }) => y(value) + 4), 17, top, bottom - 2);
+      return named.map(({ text, kind }, i) => svg("text", { class: `draw-label ${kind}-label`, x: width - 108, y: places[i] }, [text]));
+    }
+    // A narrow chart has no room beside the lines: their names stand above it, in their colours.
+    const line = svg("text", { class: "draw-label", x: 0, y: 34 });
+    named.forEach(({ text, kind }, i) => line.append(svg("tspan", { class: `${kind}-label`, dx: i ? 14 : 0 }, [text])));
+    return [line];
   }
 
   /** @param {SVGRectElement} pen */
@@ -133,7 +137,6 @@ export function curve(question, begin, changed) {
       begin("pen");
       before = point(event);
       draw(before, before);
-      handle.focus({ preventScroll: true });
     });
     pen.addEventListener("pointermove", (event) => {
       if (!before) return;
@@ -144,7 +147,11 @@ export function curve(question, begin, changed) {
       }
     });
     const lift = () => {
+      if (!before) return;
       before = null;
+      sketch = rounded(sketch, Math.floor(epochs / 20));
+      update();
+      changed();
     };
     pen.addEventListener("pointerup", lift);
     pen.addEventListener("pointercancel", lift);
@@ -247,6 +254,7 @@ export function curve(question, begin, changed) {
       const { first, last } = extent(sketch);
       if (first < 0) return "Drag across the chart, or press the arrow keys on its round handle.";
       if (last < epochs - 1) return `Drawn up to epoch ${last + 1} of ${epochs}: go on to the end.`;
+      if (first === 1) return "Epoch 1 is missing.";
       return first > 0 ? `Epochs 1 to ${first} are missing.` : "Complete. Draw over it to change it.";
     },
     off,

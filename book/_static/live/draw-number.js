@@ -40,7 +40,7 @@ export function number(question, begin, changed) {
         svg("text", { class: "draw-tick", x: x(value), y: LINE + 28, "text-anchor": "middle" }, [written(value, 0)]),
       ]),
     );
-    const pen = svg("rect", { class: "draw-pen draw-sideways", x: 0, y: LINE - 36, width, height: 72 });
+    const pen = svg("rect", { class: "draw-pen", x: 0, y: LINE - 36, width, height: 72 });
     if (!recorded) listen(pen);
     set(band, { y: LINE - 13, height: 26 });
     handles.forEach(({ name, shape, group }, part) => {
@@ -53,7 +53,7 @@ export function number(question, begin, changed) {
     set(rangeLabel, { y: LINE + 46 });
     const focused = document.activeElement;
     element.replaceChildren(
-      svg("svg", { class: "draw-svg", width, height, viewBox: `0 0 ${width} ${height}`, ...chartRole(recorded ? off(recorded) : "") }, [
+      svg("svg", { class: recorded ? "draw-svg" : "draw-svg draw-sideways", width, height, viewBox: `0 0 ${width} ${height}`, ...chartRole(recorded ? off(recorded) : "") }, [
         svg("text", { class: "draw-axis", x: 0, y: 14 }, [`${question.axis} (${unit})`]),
         svg("line", { class: "draw-line", x1: x(range[0]), x2: x(range[1]), y1: LINE, y2: LINE }),
         ...grid, band, ...(recorded ? truth(recorded, width, moving) : [pen]),
@@ -96,7 +96,6 @@ export function number(question, begin, changed) {
       begin("pen");
       held = nearest(value(event));
       put(held, value(event));
-      handles[held].group.focus({ preventScroll: true });
     });
     pen.addEventListener("pointermove", (event) => held !== null && put(held, value(event)));
     for (const end of ["pointerup", "pointercancel"]) pen.addEventListener(end, () => (held = null));

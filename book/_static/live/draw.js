@@ -88,8 +88,8 @@ export async function start(element) {
     instrument.element,
     status,
     sliders,
-    html("div", { class: "draw-buttons" }, [show, undo, redo]),
     result,
+    html("div", { class: "draw-buttons" }, [show, undo, redo]),
   ]);
   const fold = folded(element, id);
 
@@ -105,8 +105,8 @@ export async function start(element) {
   let width = 0;
   /** @param {boolean} moving */
   function lay(moving) {
-    width = instrument.element.clientWidth || element.clientWidth;
-    instrument.lay(width, moving);
+    width = instrument.element.clientWidth;
+    if (width) instrument.lay(width, moving); // it has none while it is folded away: the observer waits for that
   }
 
   /** @param {boolean} moving */
@@ -122,15 +122,14 @@ export async function start(element) {
     result.replaceChildren(
       html("p", { class: "draw-off-words" }, [instrument.off(truth)]),
       html("p", {}, [html("strong", {}, ["Why: "]), truth.why]),
-      html("p", { class: "draw-small" }, [`${instrument.caption(truth)} ${spreads} ${kept()}`]),
+      html("p", { class: "draw-small" }, [`${instrument.caption(truth)} ${spreads} `, ...kept()]),
     );
   }
 
   function kept() {
-    if (again) return "Your first answer is the one that counts on the page How well did you judge?";
-    return areKept()
-      ? "Your answer is kept in this browser, for the page How well did you judge?"
-      : "This browser keeps nothing, so your answer lasts until you leave the page.";
+    const page = html("a", { href: new URL("../../book/how-well-did-you-judge.html", import.meta.url).href }, ["How well did you judge?"]);
+    if (!areKept()) return ["This browser keeps nothing, so your answer lasts until you leave the page."];
+    return [again ? "Your first answer is the one that counts: " : "Your answer is kept in this browser: ", page];
   }
 
   show.addEventListener("click", async () => {

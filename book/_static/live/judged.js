@@ -103,8 +103,7 @@ function calibration(ranges) {
   const { expected, low, high } = expectedHits(ranges.length, confidence / 100);
   const many = ranges.length > 1;
   const judgement =
-    ranges.length < 3 ? "That is too few to say more."
-    : hits < low ? "Your ranges are too narrow: you were surer than you should be."
+    hits < low ? "Your ranges are too narrow: you were surer than you should be."
     : hits > high ? "Your ranges are wider than they need be."
     : "That agrees with what you said, as far as so few ranges can tell.";
   return [
@@ -113,7 +112,9 @@ function calibration(ranges) {
       `${hits} of your ${ranges.length} range${many ? "s" : ""} hold${hits === 1 ? "s" : ""} what was recorded.`,
     ]),
     html("p", {}, [
-      `You were asked for ranges of which you were ${confidence} % sure. Then about ${number(expected, 1)} of ${ranges.length} should hold it, and luck alone makes it ${low === high ? low : `${low} to ${high}`}. ${judgement}`,
+      ranges.length < 3
+        ? `You were asked for ranges of which you were ${confidence} % sure. So few of them say little yet: give three or more.`
+        : `You were asked for ranges of which you were ${confidence} % sure. Then about ${number(expected, 1)} of ${ranges.length} should hold it, and luck alone can make that ${low} to ${high}. ${judgement}`,
     ]),
     html("ul", { class: "judged-ranges" }, ranges.map((one, i) => row(one, hit[i]))),
   ];

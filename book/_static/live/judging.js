@@ -39,6 +39,21 @@ export function bridged(sketch) {
   return filled;
 }
 
+/**
+ * The sketch drawn on to an end that it stopped a little short of, at the height where it stopped: a hand seldom
+ * begins exactly at the first of seventy epochs.
+ * @param {Sketch} sketch @param {number} reach  how many epochs may be missing at an end
+ * @returns {Sketch}
+ */
+export function rounded(sketch, reach) {
+  const { first, last } = extent(sketch);
+  if (first < 0) return sketch;
+  return sketch.map((value, epoch) => {
+    if (epoch < first && first <= reach) return sketch[first];
+    return epoch > last && sketch.length - 1 - last <= reach ? sketch[last] : value;
+  });
+}
+
 /** The first and the last drawn epoch, −1 where nothing is drawn. @param {Sketch} sketch */
 export function extent(sketch) {
   const drawn = sketch.flatMap((value, epoch) => (value === null ? [] : [epoch]));
