@@ -1,13 +1,12 @@
-"""Sphinx extension: tables of the recorded runs; pages that ask no other host and that all can use."""
+"""Sphinx extension: the computing plan; pages that ask no other host and that all can use."""
 
-from itertools import groupby
 from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-from cifar_lib import evaluate, recipes, runs
+from cifar_lib import recipes, runs
 
 # On a first visit the theme has no mode: it logs an error, and shows no colours until its script is there.
 # Paper is light: the theme would print its dark mode's pale letters.
@@ -22,11 +21,12 @@ MODE = """
 PLAN = Path(__file__).parent.parent / "computing-plan.csv"
 
 
-def every_run():
-    """Every recorded run, in the order of the recipes."""
-    names = {path.stem.rpartition("-seed")[0] for path in runs.record.RECORDED.glob("*.json")}
+def every_run(folder=None):
+    """Every recorded run of a folder, by default `cifar_lib/recorded`, in the order of the recipes."""
+    near = Path(folder or runs.record.RECORDED).glob("*.json")
+    names = {path.stem.rpartition("-seed")[0] for path in near}
     order = [*recipes.RECIPES, *sorted(names - set(recipes.RECIPES))]
-    return [run for name in order if name in names for run in runs.load_runs(name)]
+    return [run for name in order if name in names for run in runs.load_runs(name, folder)]
 
 
 class Table(SphinxDirective):
@@ -38,45 +38,6 @@ class Table(SphinxDirective):
         for table in node.findall(nodes.table):
             table["classes"].append(self.name)
         return node.children
-
-
-class RecordedRuns(Table):
-    """A row for each recipe and device, made from the JSON files in `cifar_lib/recorded`."""
-
-    def lines(self):
-        every = every_run()
-        letters = {where: chr(ord("A") + i) for i, where in enumerate(dict.fromkeys(map(place, every)))}
-        lines = [
-            "| recipe | data | on | seeds | epochs | weights | test | validation | sec. |",
-            "|---|---|---|---|---:|---:|---|---|---:|",
-        ]
-        for name, group in groupby(every, key=lambda run: run.recipe.name):
-            group = sorted(group, key=lambda run: letters[place(run)])
-            for where, alike in groupby(group, key=place):
-                several = list(alike)
-                first = several[0]
-                seconds = evaluate.mean_and_spread(run.seconds for run in several)[0]
-                test = evaluate.format_percent(runs.results(several))
-                validation = "none held out"
-                if first.recipe.holdout:
-                    validation = evaluate.format_percent(runs.results(several, "val_accuracy"))
-                lines.append(
-                    f"| `{name}` | {first.recipe.data} | {letters[where]} "
-                    f"| {' '.join(str(run.seed) for run in several)} "
-                    f"| {first.recipe.epochs} | {first.model['parameters']:,} "
-                    f"| {test} | {validation} | {seconds:,.0f} |"
-                )
-        gpu = sum(not device.startswith("CPU") for device, _ in map(place, every))
-        listed = "; ".join(
-            f"{letter}: {device}, PyTorch {torch}" for (device, torch), letter in letters.items()
-        )
-        counted = f"{gpu:,} of {len(every):,} recorded runs" if gpu else "No recorded run"
-        return [*lines, "", f"Devices: {listed}. {counted} used a GPU."]
-
-
-def place(run):
-    """Where a run was trained: the device in words, and PyTorch's version."""
-    return run.environment["device"], run.environment["torch"]
 
 
 class ComputingPlan(Table):
@@ -126,7 +87,6 @@ def mend_roles(app, page, template, context, doctree):
 
 
 def setup(app):
-    app.add_directive("recorded-runs", RecordedRuns)
     app.add_directive("computing-plan", ComputingPlan)
     app.connect("html-page-context", keep_local, priority=900)
     app.connect("html-page-context", mend_roles)
