@@ -52,6 +52,7 @@ function build(recorded) {
     filter = asked;
     list();
   });
+  form.addEventListener("reset", () => sortBy("", false));
   const sorting = make(
     "select",
     { change: () => sortBy(sorting.value, COLUMNS.find(([name]) => name === sorting.value)?.[2] ?? false) },
