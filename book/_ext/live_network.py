@@ -1,0 +1,165 @@
+"""Sphinx extension: the page on which readers try trained networks, see `book/_static/live/network.js`.
+
+The directive `live-network` sets the page's still form. When the site is built, the networks are written
+beside it as `network_steps` describes them.
+"""
+
+import json
+from functools import cache
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import torch
+from docutils import nodes
+from network_steps import IMAGE, steps_of
+from PIL import Image
+from sphinx.util.docutils import SphinxDirective
+
+from cifar_lib import data, evaluate, runs
+
+NETWORKS = {  # by recipe
+    "mlp": "Fully connected",
+    "paper": "The paper’s network",
+    "study": "A quick network",
+}
+SEED = 0
+LIKELIEST = 5
+SPRITE = Path(__file__).parent.parent / "_static" / "live" / "network" / "images.webp"
+CLASSES = data.SPECS["cifar10"].classes
+ANIMALS = [CLASSES.index(name) for name in ("bird", "cat", "deer", "dog", "frog", "horse")]
+SHOWN = [*range(len(CLASSES)), *ANIMALS]  # the classes of the test images in the sprite, in its order
+FIRST = 8  # the one that stands in the page before the reader chooses: a ship, on which the networks differ
+
+
+def sprite(test):
+    """The test images of the page, uint8 [N, 3, 32, 32]: the first of each class, and of the animals, which
+    networks confuse most, the second too. The order is that of the loaded data set, so it follows from the
+    images' content."""
+    members = [(test.labels == label).nonzero().flatten() for label in range(len(CLASSES))]
+    seen = [0] * len(CLASSES)
+    chosen = []
+    for label in SHOWN:
+        chosen.append(members[label][seen[label]])
+        seen[label] += 1
+    return test.pixels[torch.stack(chosen)]
+
+
+def write_sprite(path=SPRITE):
+    """Write the sprite anew, without loss: needs the data set."""
+    pixels = sprite(data.load("cifar10").test)
+    Image.fromarray(torch.cat([*pixels], 2).permute(1, 2, 0).numpy()).save(path, lossless=True, method=6)
+
+
+def read_sprite(path=SPRITE):
+    """The images in the sprite, uint8 [N, 3, 32, 32]."""
+    pixels = torch.from_numpy(np.asarray(Image.open(path).convert("RGB")).copy()).permute(2, 0, 1)
+    return torch.stack(pixels.split(pixels.shape[1], 2))
+
+
+@cache
+def network(name):
+    """A network of the page with its recorded weights, and the temperature that its logits are divided by."""
+    return record(name).network(), 1.0
+
+
+@cache
+def record(name):
+    return next(run for run in runs.load_runs(name) if run.seed == SEED)
+
+
+def order():
+    """Which pixel each pixel of a shuffled image comes from, as in the data set `cifar10/shuffled`."""
+    rows, columns, _ = IMAGE
+    numbers = torch.arange(rows * columns).view(1, 1, rows, columns)
+    halves = torch.cat([numbers // 256, numbers % 256], 1).byte()  # a pixel holds a byte
+    high, low = data.shuffle_pixels(data.Images(halves, torch.zeros(1))).pixels[0].flatten(1).long()
+    return (high * 256 + low).tolist()
+
+
+def export(folder):
+    """Write what the page fetches: `networks.json`, and the weights of each network."""
+    folder.mkdir(parents=True, exist_ok=True)
+    described = []
+    for name, title in NETWORKS.items():
+        trained, temperature = network(name)
+        steps = steps_of(trained)
+        weights = steps.weights()
+        (folder / f"{name}.bin").write_bytes(weights)
+        described.append(
+            {
+                "name": name,
+                "title": title,
+                "parameters": record(name).model["parameters"],
+                "accuracy": record(name).result["test_accuracy"],
+                "images": record(name).data["n_test"],
+                "temperature": temperature,
+                "bytes": len(weights),
+                "model": steps.model(),
+            }
+        )
+    content = {"classes": CLASSES, "shown": SHOWN, "order": order(), "networks": described}
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    (folder / "networks.json").write_text(text, encoding="utf-8")
+
+
+class LiveNetwork(SphinxDirective):
+    """The still form of the page: what each network says to one picture. The page's JavaScript brings it to
+    life."""
+
+    def run(self):
+        return [nodes.raw("", still(), format="html")]
+
+
+def still():
+    name = CLASSES[SHOWN[FIRST]]
+    cards = "".join(card(recipe, title) for recipe, title in NETWORKS.items())
+    return (
+        f'<div data-live="network" data-first="{FIRST}" class="net"><div class="net-stage">'
+        f'<figure class="net-picture"><span class="net-image" role="img" style="--at: {FIRST}" '
+        f'aria-label="A photo of a {name}, 32 by 32 pixels"></span>'
+        f"<figcaption>A test image: {name}, 32 × 32 pixels</figcaption></figure></div>"
+        f'<div class="net-cards">{cards}</div></div>'
+    )
+
+
+def card(recipe, title):
+    """What a network says to the first picture: the likeliest classes with their probabilities."""
+    trained, temperature = network(recipe)
+    image = data.normalize(read_sprite()[FIRST : FIRST + 1])
+    with torch.no_grad():
+        probabilities = (trained(image)[0] / temperature).softmax(0)
+    top = probabilities.topk(LIKELIEST)
+    bars = "".join(
+        bar(CLASSES[label], share, label == SHOWN[FIRST])
+        for share, label in zip(top.values.tolist(), top.indices.tolist(), strict=True)
+    )
+    run = record(recipe)
+    facts = (
+        f"{run.model['parameters']:,} weights; right on "
+        f"{evaluate.format_percent([run.result['test_accuracy']])} of test images"
+    )
+    return (
+        f'<section class="net-card" data-network="{recipe}"><h3>{escape(title)}</h3>'
+        f'<ol>{bars}</ol><p>{facts}<span class="net-time"></span></p></section>'
+    )
+
+
+def bar(name, share, right):
+    percent = "<1" if share < 0.01 else ">99" if share > 0.99 else f"{100 * share:.0f}"
+    mark = ' class="right"' if right else ""
+    return (
+        f'<li{mark} style="--share: {share:.4f}"><span>{name}</span><span class="net-bar"></span>'
+        f"<span>{escape(percent)} %</span></li>"
+    )
+
+
+def write_models(app, error):
+    if error is None and app.builder.format == "html":
+        export(Path(app.outdir) / "_static" / "live" / "models")
+
+
+def setup(app):
+    app.add_directive("live-network", LiveNetwork)
+    app.connect("build-finished", write_models)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

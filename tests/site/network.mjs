@@ -1,0 +1,179 @@
+// node network.mjs CHROMIUM ADDRESS PHOTO IMAGES: what happens on the page on which readers try the networks,
+// as JSON. PHOTO is an image file; IMAGES holds {"pixels": base64 of float32, "probabilities": {network: [...]}},
+// or is absent, and then no answers are compared.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const [executablePath, address, photo, images] = process.argv.slice(2);
+const browser = await chromium.launch({
+  executablePath,
+  args: ["no-sandbox", "disable-gpu", "use-fake-device-for-media-stream", "use-fake-ui-for-media-stream"].map(
+    (name) => `--${name}`),
+});
+const found = {};
+
+async function open(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  const asked = [], noise = [];
+  page.on("response", async (answer) => asked.push({ url: answer.url(), bytes: (await answer.body().catch(() => "")).length }));
+  page.on("pageerror", (error) => noise.push(error.message));
+  page.on("console", (message) => message.type() !== "error" || noise.push(message.text()));
+  await page.goto(`${address}/book/try-the-network.html`);
+  return { page, asked, noise };
+}
+
+const live = (page) => page.waitForSelector('[data-state="live"]');
+const cards = (page) => page.$$eval(".net-card", (all) => all.map((card) => ({
+  answered: Number(card.dataset.answered ?? 0),
+  bars: [...card.querySelectorAll("li")].map((bar) => bar.innerText.replace(/\s+/g, " ")),
+  ms: Number(card.querySelector(".net-time")?.dataset.ms),
+})));
+/** Do something, and wait until every network has answered to it. */
+async function after(page, act) {
+  const before = Math.max(...(await cards(page)).map(({ answered }) => answered));
+  await act();
+  await page.waitForFunction((last) => {
+    const all = [...document.querySelectorAll(".net-card")];
+    return all.every((card) => Number(card.dataset.answered) > last && !card.hasAttribute("aria-busy"));
+  }, before, { timeout: 60000 });
+  return cards(page);
+}
+const slide = (page, name, value) => page.$eval(`[data-change="${name}"]`, (input, to) => {
+  input.value = to;
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+}, String(value));
+const pixels = (page) => page.$eval("canvas.net-image", (canvas) =>
+  [...canvas.getContext("2d").getImageData(0, 0, 32, 32).data].filter((_, i) => i % 4 < 3));
+
+// Without JavaScript: the still form.
+{
+  const { page } = await open({ javaScriptEnabled: false });
+  found.still = await cards(page);
+}
+
+// As a reader uses it, with a mouse.
+{
+  const { page, asked, noise } = await open();
+  await live(page);
+  found.before = asked.filter(({ url }) => url.includes("/live/")).map(({ url, bytes }) => ({ url: url.slice(address.length), bytes }));
+  found.first = await after(page, () => page.click(".net-thumb:nth-child(9)"));
+  found.fetched = asked.map(({ url }) => url).filter((url) => url.endsWith(".bin")).length;
+  const start = await pixels(page);
+  found.shuffled = await after(page, () => page.check('[data-change="shuffled"]'));
+  const mixed = await pixels(page);
+  found.permutation = [...mixed].sort().join() === [...start].sort().join() && mixed.join() !== start.join();
+  await after(page, () => page.click('[data-action="reset"]'));
+  found.undone = (await pixels(page)).join() === start.join();
+  const box = await page.locator("canvas.net-image").boundingBox();
+  found.covered = await after(page, async () => {
+    await page.mouse.move(box.x + box.width / 4, box.y + box.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    await page.mouse.up();
+  });
+  found.patch = await page.$$eval('[data-change="size"], [data-change="row"], [data-change="column"]', (all) => all.map((i) => i.valueAsNumber));
+  await after(page, () => page.click('[data-action="reset"]'));
+  await page.click('[data-action="map"]');
+  await page.waitForFunction(() => document.querySelector(".net-found").textContent, null, { timeout: 120000 });
+  found.evidence = await page.textContent(".net-found");
+  found.inside = {};
+  for (const radio of await page.$$('[name="net-network"]')) {
+    await radio.check();
+    const name = await radio.inputValue();
+    await page.waitForFunction((chosen) => document.querySelector(".net-layers").dataset.look?.startsWith(`${chosen} `), name);
+    found.inside[name] = await page.$$eval(".net-layers strong", (all) => all.map((label) => label.textContent));
+    await page.click(".net-layers > :last-child .net-maps button");
+    found.inside[name].push(await page.textContent(".net-large figcaption"));
+  }
+  await page.setInputFiles('input[type="file"]', photo);
+  await page.waitForFunction(() => document.querySelector(".net-picture figcaption").textContent.startsWith("Your picture"));
+  found.photo = await pixels(page);
+  found.unreadable = await page.evaluate(async () => {
+    const data = new DataTransfer();
+    data.items.add(new File(["no picture"], "notes.txt"));
+    document.querySelector(".net").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+    await new Promise((done) => setTimeout(done, 500));
+    return document.querySelector(".net-status").textContent;
+  });
+  found.camera = await after(page, async () => {
+    await page.click('[data-action="camera"]');
+    await page.click('[data-do="take"]');
+  });
+  await page.click('[data-action="draw"]');
+  const paper = await page.locator(".net-drawing").boundingBox();
+  found.drawn = await after(page, async () => {
+    await page.mouse.move(paper.x + 40, paper.y + 40);
+    await page.mouse.down();
+    await page.mouse.move(paper.x + 150, paper.y + 150, { steps: 5 });
+    await page.mouse.up();
+  });
+  found.ink = (await pixels(page)).filter((value) => value < 100).length;
+  found.times = Object.fromEntries(await page.$$eval(".net-card", (all) => all.map((card) => [card.dataset.network, []])));
+  for (let i = 0; i < 20; i++) {
+    await after(page, () => slide(page, "turn", 5 * i + 5));
+    for (const [name, ms] of await page.$$eval(".net-card", (all) => all.map((card) =>
+      [card.dataset.network, Number(card.querySelector(".net-time").dataset.ms)]))) found.times[name].push(ms);
+  }
+  await page.addScriptTag({ path: axe });
+  found.violations = [];
+  for (const [width, colorScheme] of [[1280, "light"], [360, "dark"]]) {
+    await page.setViewportSize({ width, height: 900 });
+    await page.emulateMedia({ colorScheme });
+    await page.waitForTimeout(500);
+    found.violations.push(...(await page.evaluate(async () => {
+      const { violations } = await axe.run(".net", { resultTypes: ["violations"] });
+      return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(" ")}`));
+    })));
+    found.violations.push(...(await page.evaluate(() =>
+      document.scrollingElement.scrollWidth > innerWidth ? [`${innerWidth} pixels are too narrow`] : [])));
+  }
+  found.elsewhere = asked.map(({ url }) => url).filter((url) => !url.startsWith(address) && !/^(data|blob):/.test(url));
+  found.noise = noise;
+}
+
+// With the keyboard alone.
+{
+  const { page } = await open();
+  await live(page);
+  await page.focus('[name="net-image"]:checked');
+  await after(page, () => page.keyboard.press("ArrowRight"));
+  found.keyboard = { picture: await page.$eval('[name="net-image"]:checked', (radio) => Number(radio.value)) };
+  await page.focus('[data-change="size"]');
+  await after(page, () => page.keyboard.press("ArrowRight"));
+  await page.keyboard.press("Tab");
+  found.keyboard.next = await page.evaluate(() => document.activeElement.dataset.change);
+  await page.waitForSelector(".net-maps button");
+  await page.focus('.net-maps button[tabindex="0"]');
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("Enter");
+  found.keyboard.enlarged = await page.$$eval(".net-maps button", (all) => all.findIndex((b) => b.ariaPressed === "true"));
+  await page.waitForTimeout(700);
+  found.keyboard.told = await page.textContent(".net-told");
+}
+
+// The answers, by both machines.
+if (images) {
+  const { page } = await open();
+  found.differences = await page.evaluate(async ({ base, pixels, probabilities }) => {
+    const { plain, prepare, simd, softmax } = await import(`${base}/network/engine.js`);
+    const get = (path) => fetch(`${base}/${path}`).then((answer) => answer.arrayBuffer());
+    const all = new Float32Array(Uint8Array.from(atob(pixels), (letter) => letter.charCodeAt(0)).buffer);
+    const { networks } = JSON.parse(new TextDecoder().decode(await get("models/networks.json")));
+    const differences = {};
+    for (const machine of [await simd(await get("network/conv.wasm")), plain()]) {
+      for (const { name, model, temperature } of networks) {
+        const network = prepare(model, await get(`models/${name}.bin`), machine);
+        differences[`${name}, ${machine.name}`] = Math.max(...probabilities[name].map((right, i) => {
+          const answer = softmax(network.run(all.subarray(3072 * i, 3072 * (i + 1))), temperature);
+          return Math.max(...answer.map((share, label) => Math.abs(share - right[label])));
+        }));
+      }
+    }
+    return differences;
+  }, { base: `${address}/_static/live`, ...JSON.parse(readFileSync(images, "utf8")) });
+}
+await browser.close();
+console.log(JSON.stringify(found));
