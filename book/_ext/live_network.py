@@ -21,9 +21,8 @@ from cifar_lib import data, evaluate, runs
 NETWORKS = {  # by recipe
     "mlp": "Fully connected",
     "paper": "The paper’s network",
-    "study": "A quick network",
+    "fast-lean": "The best quick network",
 }
-SEED = 0
 LIKELIEST = 5
 SPRITE = Path(__file__).parent.parent / "_static" / "live" / "network" / "images.webp"
 CLASSES = data.SPECS["cifar10"].classes
@@ -59,13 +58,8 @@ def read_sprite(path=SPRITE):
 
 @cache
 def network(name):
-    """A network of the page with its recorded weights, and the temperature that its logits are divided by."""
-    return record(name).network(), 1.0
-
-
-@cache
-def record(name):
-    return next(run for run in runs.load_runs(name) if run.seed == SEED)
+    """A network that comes with the library, as `runs.Pretrained`."""
+    return runs.load_pretrained(name)
 
 
 def order():
@@ -82,18 +76,15 @@ def export(folder):
     folder.mkdir(parents=True, exist_ok=True)
     described = []
     for name, title in NETWORKS.items():
-        trained, temperature = network(name)
-        steps = steps_of(trained)
+        pretrained = network(name)
+        steps = steps_of(pretrained.network)
         weights = steps.weights()
         (folder / f"{name}.bin").write_bytes(weights)
         described.append(
             {
                 "name": name,
                 "title": title,
-                "parameters": record(name).model["parameters"],
-                "accuracy": record(name).result["test_accuracy"],
-                "images": record(name).data["n_test"],
-                "temperature": temperature,
+                "temperature": pretrained.temperature,
                 "bytes": len(weights),
                 "model": steps.model(),
             }
@@ -125,19 +116,16 @@ def still():
 
 def card(recipe, title):
     """What a network says to the first picture: the likeliest classes with their probabilities."""
-    trained, temperature = network(recipe)
-    image = data.normalize(read_sprite()[FIRST : FIRST + 1])
-    with torch.no_grad():
-        probabilities = (trained(image)[0] / temperature).softmax(0)
-    top = probabilities.topk(LIKELIEST)
+    pretrained = network(recipe)
+    top = pretrained.classify(read_sprite()[FIRST : FIRST + 1])[0].topk(LIKELIEST)
     bars = "".join(
         bar(CLASSES[label], share, label == SHOWN[FIRST])
         for share, label in zip(top.values.tolist(), top.indices.tolist(), strict=True)
     )
-    run = record(recipe)
+    described = pretrained.card
     facts = (
-        f"{run.model['parameters']:,} weights; right on "
-        f"{evaluate.format_percent([run.result['test_accuracy']])} of test images"
+        f"{described.parameters:,} weights; right on "
+        f"{evaluate.format_percent([described.test_accuracy])} of test images"
     )
     return (
         f'<section class="net-card" data-network="{recipe}"><h3>{escape(title)}</h3>'

@@ -143,13 +143,11 @@ def used(folder):
     Image.new("RGB", (90, 60), (200, 40, 40)).save(photo)
     generator = torch.Generator().manual_seed(0)
     noise = torch.randint(0, 256, (COUNT // 2, 3, 32, 32), generator=generator, dtype=torch.uint8)
-    images = data.normalize(torch.cat([data.load("toy").test.pixels[: COUNT - len(noise)], noise]))
+    images = torch.cat([data.load("toy").test.pixels[: COUNT - len(noise)], noise])
     probabilities = {}
     for name in live_network.NETWORKS:
-        network, temperature = live_network.network(name)
-        with torch.no_grad():
-            probabilities[name] = (network(images) / temperature).softmax(1).tolist()
-    pixels = images.permute(0, 2, 3, 1).contiguous().numpy().astype("<f4").tobytes()
+        probabilities[name] = live_network.network(name).classify(images).tolist()
+    pixels = data.normalize(images).permute(0, 2, 3, 1).contiguous().numpy().astype("<f4").tobytes()
     content = {"pixels": base64.b64encode(pixels).decode(), "probabilities": probabilities}
     (folder / "images.json").write_text(json.dumps(content))
     return drive("network.mjs", str(photo), str(folder / "images.json"))
@@ -205,7 +203,7 @@ def test_the_layers_and_the_evidence_are_shown(page):
     for name in live_network.NETWORKS:
         labels = [
             step["label"]
-            for step in network_steps.steps_of(live_network.network(name)[0]).steps
+            for step in network_steps.steps_of(live_network.network(name).network).steps
             if "label" in step
         ]
         assert page["inside"][name][:-1] == labels

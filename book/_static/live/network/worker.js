@@ -3,9 +3,8 @@ import { plain, prepare, simd, softmax } from "./engine.js";
 import { COVER, GREY, SIDE, STRIDE, cover, middleOf, normalised } from "./picture.js";
 
 /**
- * @typedef {{ name: string, title: string, parameters: number, accuracy: number, images: number,
- *   temperature: number, bytes: number, model: import("./engine.js").Model }} Entry  a network, as
- *   book/_ext/live_network.py describes it
+ * @typedef {{ name: string, title: string, temperature: number, bytes: number,
+ *   model: import("./engine.js").Model }} Entry  a network, as book/_ext/live_network.py describes it
  * @typedef {{ label: string, step: number, shape: import("./engine.js").Shape, values: Float32Array,
  *   filters: number }} Layer  what a labelled step computed; `filters` is the convolution before it, if that sees
  *   the picture itself, else 0
