@@ -21,7 +21,7 @@ from cifar_lib import data, evaluate, runs
 NETWORKS = {  # by recipe
     "mlp": "Fully connected",
     "paper": "The paper’s network",
-    "fast-lean": "The best quick network",
+    "fast-lean": "The quick network",
 }
 LIKELIEST = 5
 SPRITE = Path(__file__).parent.parent / "_static" / "live" / "network" / "images.webp"

@@ -1,13 +1,14 @@
 // Try the network: a picture, what three trained networks say to it, and why. The networks run in a worker and
 // are fetched when the reader first does something; see network/engine.js.
+import { Inside } from "./network/inside.js";
 import { camera, drawing, fromFile } from "./network/own.js";
-import { SIDE, UNCHANGED, changed, evidence, fields, middleOf, normalised, square, strongest } from "./network/picture.js";
+import { SIDE, UNCHANGED, changed, normalised } from "./network/picture.js";
 import { controls, inside, why } from "./network/page.js";
-import { drawChannel, drawEvidence, drawFilter, drawPart, drawPicture, percent, showBars } from "./network/view.js";
+import { drawPicture, percent, showBars } from "./network/view.js";
+import { Why } from "./network/why.js";
 
 /**
  * @typedef {import("./network/worker.js").Entry} Entry
- * @typedef {import("./network/worker.js").Layer} Layer
  * @typedef {import("./network/worker.js").Request} Request
  * @typedef {import("./network/worker.js").Reply} Reply
  * @typedef {{ classes: string[], shown: number[], order: number[], networks: Entry[] }} Described
@@ -15,7 +16,6 @@ import { drawChannel, drawEvidence, drawFilter, drawPart, drawPicture, percent, 
 
 const MODELS = new URL("./models/", import.meta.url);
 const SPRITE = new URL("./network/images.webp", import.meta.url);
-const FEW = 12; // channels of a layer that are shown at first
 
 /** @param {HTMLElement} element */
 export async function start(element) {
@@ -63,16 +63,14 @@ class Part {
     this.again = false;
     /** @type {Worker | null} */
     this.worker = null;
-    /** @type {Layer[]} */
-    this.layers = [];
-    /** @type {Map<string, number[]>} */
-    this.channels = new Map(); // which channels of a layer are shown, strongest first
-    /** @type {Map<string, Float32Array>} */
-    this.filters = new Map();
-    /** @type {{ step: number, channel: number } | null} */
-    this.enlarged = null;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.telling = undefined;
     this.closePanel = () => {};
     this.build();
+    /** @type {(request: Request) => void} */
+    const send = (request) => this.send(request);
+    this.inside = new Inside(this.$(".net-inside"), send);
+    this.why = new Why(this.$(".net-why"), send);
   }
 
   /**
@@ -113,7 +111,6 @@ class Part {
       // The image that is chosen from the start changes nothing when the reader takes it.
       if (target.name === "net-image" && !this.worker) this.changedControl(target);
     });
-    this.element.addEventListener("keydown", (event) => this.moveAlong(event));
     this.dropAndPaste();
     this.coverByDragging();
   }
@@ -142,7 +139,7 @@ class Part {
 
   /** @param {HTMLElement} button */
   pressed(button) {
-    const { action, step, channel, all } = button.dataset;
+    const { action } = button.dataset;
     if (action === "camera") this.openCamera();
     if (action === "draw") {
       this.closePanel();
@@ -150,29 +147,6 @@ class Part {
       this.closePanel = drawing(this.$(".net-panel"), (picture, name) => this.take(picture, name), close);
     }
     if (action === "reset") this.apply({ ...UNCHANGED });
-    if (action === "map") this.map();
-    if (all) {
-      this.channels.set(all, this.ranked(this.layer(Number(all)), Infinity));
-      this.showLayers();
-      this.$(`[data-row="${all}"] .net-maps button`).focus();
-    }
-    if (channel) this.enlarge(Number(step), Number(channel));
-  }
-
-  /**
-   * The arrow keys go along a row of channels.
-   * @param {KeyboardEvent} event
-   */
-  moveAlong(event) {
-    const at = /** @type {HTMLElement} */ (event.target);
-    const next = { ArrowRight: "nextElementSibling", ArrowLeft: "previousElementSibling" }[event.key];
-    if (!next || at.dataset.channel === undefined) return;
-    const to = /** @type {any} */ (at)[next];
-    if (!(to instanceof HTMLButtonElement)) return;
-    at.tabIndex = -1;
-    to.tabIndex = 0;
-    to.focus();
-    event.preventDefault();
   }
 
   dropAndPaste() {
@@ -259,7 +233,7 @@ class Part {
         radio.checked = false;
       }
     }
-    if (other) this.channels.clear();
+    if (other) this.inside.forget();
     this.caption();
     this.apply(this.change);
   }
@@ -312,7 +286,7 @@ class Part {
 
   /** Ask all networks; while an answer is awaited, only the latest picture waits for its turn. */
   ask() {
-    this.stopMap();
+    this.why.stop();
     if (this.waiting) {
       this.again = true;
       return;
@@ -332,15 +306,8 @@ class Part {
       this.say(`The network “${this.entry(reply.name).title}” could not be fetched: check the connection, then load the page again.`);
     }
     if (reply.kind === "answers") this.hearAnswers(reply.answers);
-    if (reply.kind === "inside" && reply.name === this.chosen) {
-      this.layers = reply.layers;
-      this.showLayers();
-    }
-    if (reply.kind === "filters") {
-      for (const [channel, filter] of reply.filters) this.filters.set(`${reply.name} ${reply.step} ${channel}`, filter);
-      if (reply.name === this.chosen) this.showLayers();
-    }
-    if (reply.kind === "map" && reply.id === this.mapId) this.showMap(reply.drops, reply.done);
+    this.inside.hear(reply);
+    this.why.hear(reply);
   }
 
   /** @param {{ name: string, probabilities: number[], ms: number }[]} answers */
@@ -386,195 +353,11 @@ class Part {
     this.$(".net-status").textContent = text;
   }
 
-  // Inside
-
-  /** Show what the layers of the chosen network compute. */
+  /** Show the layers of the chosen network, and offer the map of its answer. */
   look() {
-    this.stopMap();
     if (!this.answers[this.chosen]) return;
-    if (this.shownNetwork !== this.chosen) {
-      this.channels.clear();
-      this.enlarged = null;
-      this.$(".net-large").hidden = true;
-      this.shownNetwork = this.chosen;
-    }
-    this.$(".net-inside").hidden = this.$(".net-why").hidden = false;
-    const { label, share } = this.likeliest();
-    this.$(".net-asked").textContent =
-      `${this.entry().title} says “${this.described.classes[label]}”, ${percent(share)}.`;
-    this.send({ kind: "inside", id: this.id, name: this.chosen, image: normalised(this.seen) });
-  }
-
-  /** @param {number} step */
-  layer(step) {
-    return /** @type {Layer} */ (this.layers.find((layer) => layer.step === step));
-  }
-
-  /**
-   * The channels of a layer, the strongest first.
-   * @param {Layer} layer
-   * @param {number} most
-   */
-  ranked({ values, shape: [, , channels] }, most) {
-    const peaks = new Float32Array(channels);
-    values.forEach((value, i) => (peaks[i % channels] = Math.max(peaks[i % channels], value)));
-    return [...peaks.keys()].sort((a, b) => peaks[b] - peaks[a]).slice(0, most);
-  }
-
-  showLayers() {
-    const rows = this.$(".net-layers");
-    const wanted = this.layers.map((layer) => {
-      const key = String(layer.step);
-      if (!this.channels.has(key)) this.channels.set(key, this.ranked(layer, FEW));
-      return { layer, key, shown: /** @type {number[]} */ (this.channels.get(key)) };
-    });
-    const look = `${this.chosen} ${wanted.map(({ key, shown }) => `${key}: ${shown}`).join("; ")}`;
-    if (rows.dataset.look !== look) {
-      rows.dataset.look = look;
-      rows.replaceChildren(...wanted.map(({ layer, shown }) => this.row(layer, shown)));
-    }
-    for (const { layer, shown } of wanted) this.fillRow(layer, shown);
-    if (this.enlarged) this.showLarge();
-  }
-
-  /**
-   * @param {Layer} layer
-   * @param {number[]} shown
-   */
-  row({ label, step, shape: [height, width, channels] }, shown) {
-    const row = document.createElement("div");
-    row.dataset.row = String(step);
-    const size = height * width > 1 ? `${channels} maps of ${height} × ${width}` : `${channels} units`;
-    const all = shown.length < channels
-      ? `<button type="button" class="net-all" data-all="${step}">Show all<span class="visually-hidden"> of ${label}</span></button>`
-      : "";
-    row.innerHTML = `<p><strong>${label}</strong>: ${size}<span class="net-silent"></span>${all}</p>
-      <div class="net-maps" role="toolbar" aria-label="${label}, the strongest of ${channels}; arrow keys move along">
-      ${shown.map((channel, i) => `<button type="button" data-step="${step}" data-channel="${channel}"
-        tabindex="${i ? -1 : 0}"><canvas></canvas></button>`).join("")}</div>`;
-    return row;
-  }
-
-  /**
-   * @param {Layer} layer
-   * @param {number[]} shown
-   */
-  fillRow(layer, shown) {
-    const { step, values, shape, label, filters } = layer, [height, width, channels] = shape;
-    const peaks = new Float32Array(channels);
-    values.forEach((value, i) => (peaks[i % channels] = Math.max(peaks[i % channels], value)));
-    const silent = peaks.filter((peak) => peak <= 0).length, largest = Math.max(...peaks);
-    this.$(`[data-row="${step}"] .net-silent`).textContent = silent ? `, ${silent} silent here` : "";
-    const units = height * width === 1;
-    const missing = units && filters ? shown.filter((c) => !this.filters.has(`${this.chosen} ${filters} ${c}`)) : [];
-    if (missing.length) this.send({ kind: "filters", name: this.chosen, step: filters, channels: missing });
-    for (const button of /** @type {NodeListOf<HTMLElement>} */ (this.element.querySelectorAll(`[data-step="${step}"]`))) {
-      const channel = Number(button.dataset.channel), canvas = /** @type {HTMLCanvasElement} */ (button.firstElementChild);
-      const template = units && this.filters.get(`${this.chosen} ${filters} ${channel}`);
-      if (template) drawFilter(canvas, template);
-      else drawChannel(canvas, values, shape, channel, largest);
-      button.setAttribute("aria-label", `${units ? "Unit" : "Map"} ${channel + 1}, at most ${peaks[channel].toFixed(1)}`);
-      button.classList.toggle("silent", peaks[channel] <= 0);
-    }
-  }
-
-  /**
-   * @param {number} step
-   * @param {number} channel
-   */
-  enlarge(step, channel) {
-    this.enlarged = { step, channel };
-    const { filters } = this.layer(step);
-    if (filters) this.send({ kind: "filters", name: this.chosen, step: filters, channels: [channel] });
-    this.showLarge();
-    this.$(".net-large").scrollIntoView({ block: "nearest" });
-  }
-
-  /** One channel in full: its map, its filter if that sees colours, and the places that excite it most. */
-  showLarge() {
-    if (!this.enlarged) return;
-    const { step, channel } = this.enlarged, layer = this.layer(step), panel = this.$(".net-large");
-    const { label, shape, values, filters } = layer, [rows, columns, channels] = shape;
-    for (const button of this.element.querySelectorAll(".net-maps button")) {
-      const { step: ofRow, channel: of } = /** @type {HTMLElement} */ (button).dataset;
-      button.setAttribute("aria-pressed", String(Number(ofRow) === step && Number(of) === channel));
-    }
-    const units = rows * columns === 1, filter = this.filters.get(`${this.chosen} ${filters} ${channel}`);
-    const places = units ? [] : strongest(values, shape, channel);
-    const field = fields(this.entry().model.steps)[step];
-    const squares = places.map((place) => square(field, place));
-    panel.hidden = false;
-    const map = /** @type {HTMLElement} */ (panel.querySelector('[data-large="map"]'));
-    const kernel = /** @type {HTMLElement} */ (panel.querySelector('[data-large="filter"]'));
-    map.hidden = units;
-    kernel.hidden = !filter;
-    const largest = values.reduce((most, value) => Math.max(most, value), 0);
-    if (!units) drawChannel(/** @type {HTMLCanvasElement} */ (map.querySelector("canvas")), values, shape, channel, largest);
-    if (filter) drawFilter(/** @type {HTMLCanvasElement} */ (kernel.querySelector("canvas")), filter);
-    drawPicture(this.$('[data-large="picture"] canvas'), this.seen);
-    this.$(".net-boxes").replaceChildren(...squares.map(({ top, left, width, height }) => {
-      const box = document.createElement("span");
-      box.style.cssText = `top: ${top / 0.32}%; left: ${left / 0.32}%; width: ${width / 0.32}%; height: ${height / 0.32}%`;
-      return box;
-    }));
-    this.$(".net-patches").replaceChildren(...squares.map((part) => {
-      const canvas = document.createElement("canvas");
-      drawPart(canvas, this.seen, part);
-      return canvas;
-    }));
-    const what = `${units ? "Unit" : "Map"} ${channel + 1} of ${channels}, ${label}. `;
-    const most = places[0] ? `Largest value ${places[0].value.toFixed(2)}` : "";
-    const text = units
-      ? `It answers ${values[channel].toFixed(2)}${values[channel] > 0 ? "" : ": it is silent"}. It compares the whole picture with one template: it looks for the template’s colours where they differ from grey.`
-      : places.length
-        ? `${most}, at row ${squares[0].top + 1} to ${squares[0].top + squares[0].height}, column ${squares[0].left + 1} to ${squares[0].left + squares[0].width} of the picture. The boxes show the ${places.length === 1 ? "place that excites" : `${places.length} places that excite`} it most; each place sees ${field.size} × ${field.size} pixels.`
-        : "It is silent: nothing in this picture excites it.";
-    this.$(".net-large figcaption").textContent = what + text;
-  }
-
-  // Why
-
-  map() {
-    if (!this.answers[this.chosen]) return;
-    this.mapId = ++this.maps;
-    this.mapTarget = this.likeliest();
-    this.send({ kind: "map", id: this.mapId, name: this.chosen, image: normalised(this.seen), target: this.mapTarget.label });
-    this.$('[data-action="map"]').setAttribute("aria-disabled", "true");
-  }
-
-  maps = 0;
-  mapId = 0;
-  mapTarget = { label: 0, share: 0 };
-  shownNetwork = "";
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  telling = undefined;
-
-  /** A map of another picture or network would mislead. */
-  stopMap() {
-    if (!this.mapId) return;
-    this.mapId = 0;
-    this.send({ kind: "stop" });
-    this.$(".net-evidence").hidden = true;
-    this.$(".net-found").textContent = "";
-    this.$('[data-action="map"]').removeAttribute("aria-disabled");
-  }
-
-  /**
-   * @param {Float32Array} drops
-   * @param {number} done
-   */
-  showMap(drops, done) {
-    this.$(".net-evidence").hidden = false;
-    drawEvidence(this.$(".net-evidence canvas"), this.seen, evidence(drops));
-    const found = this.$(".net-found"), name = this.described.classes[this.mapTarget.label];
-    if (done < drops.length) {
-      found.textContent = "";
-      return;
-    }
-    this.$('[data-action="map"]').removeAttribute("aria-disabled");
-    const most = Math.max(...drops), [row, column] = middleOf(drops.indexOf(most)).map((place) => place + 1);
-    found.textContent = most < 0.01
-      ? `No single square matters: wherever it lies, “${name}” keeps its probability within a point.`
-      : `Covered around row ${row}, column ${column}, “${name}” falls from ${percent(this.mapTarget.share)} to ${percent(this.mapTarget.share - most)}.`;
+    const entry = this.entry(), answer = this.likeliest();
+    this.why.about({ name: entry.name, title: entry.title, class: this.described.classes[answer.label], ...answer }, this.seen);
+    this.inside.look(entry, this.id, this.seen, normalised(this.seen));
   }
 }

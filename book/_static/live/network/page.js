@@ -54,14 +54,14 @@ export function inside(networks, chosen) {
     ${name === chosen ? "checked" : ""}> ${title}</label>`);
   return `<section class="net-inside" hidden><h2>Look inside</h2>
     <fieldset class="net-networks"><legend class="visually-hidden">Which network</legend>${radios.join("")}</fieldset>
-    <p class="net-note">Each small square is what one channel of a layer answers to the picture: violet is nothing,
-      yellow the layer’s strongest answer. The strongest come first. Press one to enlarge it.</p>
+    <p class="net-note">Each small square is what one channel of a layer answers to the picture: violet is zero
+      or less, yellow the layer’s strongest answer. The strongest come first. Press one to enlarge it.</p>
     <div class="net-layers"></div>
     <figure class="net-large" hidden><div class="net-row">
       <div data-large="map"><span>Its map</span><canvas></canvas></div>
       <div data-large="filter"><span>Its weights</span><canvas></canvas></div>
       <div data-large="picture"><span>The picture</span><div class="net-boxed"><canvas></canvas><div class="net-boxes"></div></div></div>
-      <div><span>What excites it most</span><div class="net-patches"></div></div></div>
+      <div data-large="patches"><span>What excites it most</span><div class="net-patches"></div></div></div>
       <figcaption role="status"></figcaption></figure></section>`;
 }
 
