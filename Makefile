@@ -1,10 +1,11 @@
-# make book · student · test · test-long · test-oldest · record · lint · mutants · clean     (GNU make 3.81 suffices)
+# make book · pdf · offline · student · test · test-long · test-oldest · record · lint · mutants · clean
+# (GNU make 3.81 suffices)
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 OLDEST := .venv-oldest/bin
 
-.PHONY: book student test test-chapters test-site test-long test-oldest record lint mutants clean
+.PHONY: book pdf offline student test test-chapters test-site test-long test-oldest record lint mutants clean
 
 book: $(READY)  ## build the site from the stored outputs
 	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
@@ -13,6 +14,13 @@ book: $(READY)  ## build the site from the stored outputs
 
 student: $(READY)  ## the chapters without outputs and solutions, for a class
 	$(BIN)/python notebooks/student.py
+
+pdf: $(READY)  ## the whole book on paper: _build/book.pdf; needs Chromium
+	$(BIN)/jupyter-book build . --path-output . --builder singlehtml -q
+	$(BIN)/python book/_ext/chromium.py _build/singlehtml/book/intro.html _build/book.pdf
+
+offline: book  ## the site to take along: _build/site.zip, to be read from any folder
+	$(BIN)/python -m zipfile -c _build/site.zip _build/html
 
 # One thread a process: two workers with two threads each would wait for one another.
 ALONE := OMP_NUM_THREADS=1

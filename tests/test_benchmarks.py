@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cifar_lib import recipes
+from cifar_lib import evaluate, models, recipes
 from cifar_lib.system import device
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
@@ -18,6 +18,7 @@ TINY = {
     "company": ["study-quick", "--data", "toy", "--images", "128", "--rounds", "1", "--fixed"],
     "growth": ["--data", "toy", "--images", "64", "--tables", "batch", "threads"],
     "loop": ["--data", "toy", "--images", "64", "--epochs", "1", "--rounds", "1"],
+    "paths": ["small-seed0", "--data", "toy", "--images", "40"],
     "plain": ["--data", "toy", "--images", "100", "--batch", "50", "--epochs", "2"],
     "roofline": ["study-quick", "--data", "toy", "--steps", "1"],
     "scaling": ["--batches", "8", "--steps", "2", "--rounds", "1"],
@@ -72,6 +73,28 @@ def test_the_plain_program_learns_as_the_library_does(monkeypatch, capsys):
     losses = {(words[2], words[1]): float(words[-1]) for words in map(str.split, lines[1:-1])}
     for name in ("Plain", "Library"):
         assert losses[name, "2"] < losses[name, "1"]
+
+
+def test_a_pruned_network_answers_as_the_whole_one(toy_images):
+    paths = benchmark("paths")
+    network = models.SkipCNN((3, 32, 32), width=4)
+    for part, dead in (("conv1", [0, 2]), ("conv2", range(8)), ("conv5", range(3, 16))):
+        norm = getattr(network, f"bn_{part}")
+        norm.weight.data[list(dead)] = norm.bias.data[list(dead)] = 0
+    pixels = toy_images.train.pixels[:50]
+    smaller, left = paths.prune(network)
+    assert [len(left[part]) for part in ("conv1", "conv2", "conv5")] == [2, 1, 3]
+    whole = evaluate.predict(network, pixels)
+    assert torch.allclose(evaluate.predict(smaller, pixels), whole, atol=1e-5)
+
+
+def test_a_silenced_part_puts_out_zero(toy_images):
+    paths = benchmark("paths")
+    network = models.SkipCNN((3, 32, 32), width=4).eval()
+    pixels = toy_images.train.pixels[:50]
+    found = paths.answers(*paths.prune(network), {"skip": list(range(8))}, pixels)
+    network.skip_relu.register_forward_hook(lambda _, inputs, output: torch.zeros_like(output))
+    assert torch.equal(found, evaluate.predict(network, pixels).argmax(1))
 
 
 def test_roofline_finds_a_floor(monkeypatch, capsys):

@@ -1,0 +1,63 @@
+"""What a page may cost: bytes before the reader does anything, time until it stands, and no trap for the Tab key."""
+
+import ast
+import zipfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+from browser import drive, missing
+from pages import PAGES, SITE
+
+CHAPTERS = [str(path.relative_to(SITE)) for path in PAGES if path.parent.name == "notebooks"]
+PATHS = ["book/intro.html", *CHAPTERS]
+WALKED = PATHS[:2]
+FIGURES = {"image", "font"}
+LIVE = SITE / "_static" / "live"
+
+needs_site = pytest.mark.skipif(not PAGES, reason="the site is not built: make book")
+needs_browser = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+
+
+@cache
+def found():
+    """What `site/budgets.mjs` measured, by page. Bytes are those that a server sends, compressed."""
+    return drive("budgets.mjs", *PATHS)
+
+
+def weight(path, figures):
+    files = found()[path]["files"]
+    return sum(file["bytes"] for file in files if figures or file["type"] not in FIGURES)
+
+
+@needs_browser
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_weighs_at_most_a_megabyte(path):
+    assert weight(path, figures=True) <= 1_000_000
+
+
+@needs_browser
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_weighs_little_beside_its_figures(path):
+    assert weight(path, figures=False) <= 250_000
+
+
+@needs_site
+def test_the_site_fits_on_a_small_stick():
+    assert sum(path.stat().st_size for path in SITE.rglob("*") if path.is_file()) <= 60_000_000
+
+
+@needs_browser
+@pytest.mark.parametrize("path", WALKED)
+def test_a_page_stands_soon_and_stays(path):
+    """Loose limits, because the machine has other work too; half of them on an idle one."""
+    vitals = found()[path]["vitals"]
+    assert 0 < vitals["paint"] < 5_000 and vitals["blocked"] < 2_000 and vitals["shift"] < 0.1
+
+
+@needs_browser
+@pytest.mark.parametrize("path", WALKED)
+def test_the_tab_key_leads_through_the_page_and_is_seen(path):
+    page = found()[path]
+    assert page["ended"] and len(page["stops"]) > 20
+    assert [stop["html"] for stop in page["stops"] if not (stop["seen"] and stop["inside"])] == []
