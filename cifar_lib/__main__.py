@@ -16,6 +16,7 @@ MOST_SEEDS = 10_000
 
 def main(arguments=None):
     """Run one command; an error that the reader can put right becomes one sentence and exit code 2."""
+    _print_in_any_encoding()
     parsed = _parser().parse_args(arguments)
     try:
         with _process_group():
@@ -32,6 +33,13 @@ def main(arguments=None):
         _say("cifar_lib: stopped; a recording goes on where it stopped when run again.")
         return 130
     return 0
+
+
+def _print_in_any_encoding():
+    """Let a console or a file whose encoding lacks a character, such as ×, show another one in its place."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not when another program has put its own there
+            stream.reconfigure(errors="replace")
 
 
 def _process_group():
@@ -97,7 +105,11 @@ def _parser():
         "--renew", action="store_true", help="replace records without predictions; kept weights are used"
     )
     command.add_argument("--device")
-    command.add_argument("--folder", help="where the JSON goes, by default cifar_lib/recorded")
+    command.add_argument(
+        "--folder",
+        help="where the JSON goes; by default cifar_lib/recorded, or, where the library is installed without "
+        "its repository, runs in the cache folder",
+    )
     command.add_argument("--keep-weights", action="store_true", help="keep the trained weights too")
     command.set_defaults(run=_record)
 

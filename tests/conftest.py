@@ -79,4 +79,5 @@ def recorded_folder(tmp_path, monkeypatch):
     folder = tmp_path / "recorded"
     folder.mkdir()
     monkeypatch.setattr(runs.record, "RECORDED", folder)
+    monkeypatch.setattr(runs.record, "IS_CHECKOUT", True)
     return folder

@@ -1,13 +1,18 @@
 """The commands, on quick recipes."""
 
+import ast
 import json
+import os
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import fakes
 import pytest
 
+import cifar_lib
 from cifar_lib import CourseError, data, recipes, runs, training
 from cifar_lib.__main__ import main
 
@@ -49,6 +54,58 @@ def test_absurd_words_end_in_one_sentence(words, said, tmp_path, monkeypatch, ca
     printed = capsys.readouterr()
     assert printed.err.startswith("cifar_lib: ") and printed.err.count("\n") == 1
     assert said in printed.out + printed.err
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"), [("ascii", "data toy"), ("cp437", "data toy"), ("cp932", "--help")]
+)
+def test_output_in_an_encoding_without_some_character_is_written(encoding, words):
+    """Windows writes files in its code page, which has no × or no ·."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cifar_lib", *words.split()],
+        env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+        capture_output=True,
+        check=True,
+    )
+    assert b"?" in done.stdout and not done.stderr
+
+
+def test_recording_says_where_new_records_go(recorded_folder, tmp_path, monkeypatch, capsys):
+    assert main(["record", "mlp-quick"]) == 0
+    assert capsys.readouterr().out.startswith(f"New records go to {recorded_folder}.")
+    monkeypatch.setattr(runs.record, "IS_CHECKOUT", False)
+    assert main(["record", "mlp-quick", "--seeds", "1"]) == 0
+    assert capsys.readouterr().out.startswith(f"New records go to {runs.new_records_folder()}.")
+    assert main(["record", "mlp-quick", "--folder", str(tmp_path / "mine")]) == 0
+    assert capsys.readouterr().out.startswith(f"New records go to {tmp_path / 'mine'}.")
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch, capsys):
+    for name in ("CIFAR_CACHE", "CIFAR_DATA", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name)
+
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("pathlib.Path.home", home)
+    assert main(["data", "cifar10"]) == 2
+    assert capsys.readouterr().err == (
+        "cifar_lib: There is no home folder here: set CIFAR_CACHE and CIFAR_DATA to folders that you may "
+        "write to.\n"
+    )
+
+
+@pytest.mark.parametrize("version", [(3, 8), (3, 10)])
+def test_an_older_python_is_named_in_one_sentence(version, monkeypatch):
+    path = Path(cifar_lib.__file__)
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=version)
+    monkeypatch.setattr(sys, "version_info", (*version, 0, "final", 0))
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(path))
+    assert str(ended.value) == (
+        f"The course needs Python 3.11 or later, and this is Python {version[0]}.{version[1]}: install a "
+        "later one, or choose another kernel."
+    )
 
 
 @pytest.mark.parametrize("variables", [{"WORLD_SIZE": "4"}, {"WORLD_SIZE": ""}, {"WORLD_SIZE": "x"}])

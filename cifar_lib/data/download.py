@@ -12,7 +12,7 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from .. import CourseError
-from ..system.files import explain_os_error, fsync, md5
+from ..system.files import acquire, explain_os_error, fsync, md5, remove
 from .specs import SPECS
 
 ANSWER_SECONDS = 30  # to find the host, connect, follow redirects and get the headers of the answer
@@ -43,10 +43,14 @@ def fetch(name: str, folder: Path) -> None:
             continue
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(target.with_name(f"{target.name}.lock")) as lock:
+            lock = FileLock(target.with_name(f"{target.name}.lock"))
+            try:
+                acquire(lock)
                 if not _is_right(target, checksum):  # another process may have been quicker
                     _fetch_one(SPECS[name].mirrors, target, checksum)
-                Path(lock.lock_file).unlink(missing_ok=True)
+            finally:
+                lock.release()
+            remove(lock.lock_file)  # whoever waited for it finds the file
         except OSError as error:
             raise CourseError(explain_os_error(error, target)) from None
 
@@ -78,11 +82,16 @@ def _try_mirror(url: str, part: Path, checksum: str) -> str:
         _append_missing(url, part)
         reason = WRONG
     except NETWORK_ERRORS as error:
+        if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in str(error):
+            raise CourseError(
+                "The environment names a SOCKS proxy, for which a package is missing: run python -m pip "
+                "install pysocks, or unset the proxy (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY)."
+            ) from None
         reason = _in_words(error)
     if _is_right(part, checksum):
         return ""
     if reason == WRONG:
-        part.unlink(missing_ok=True)
+        remove(part)
         if resumed:  # the fault may lie in what was there before
             return _try_mirror(url, part, checksum)
     return reason
@@ -155,6 +164,10 @@ def _in_words(error: Exception) -> str:
     match error:
         case requests.Timeout() | urllib3.exceptions.TimeoutError():
             return "too slow"
+        case requests.exceptions.InvalidURL() if "proxy" in str(error).lower():
+            return "the environment names a proxy whose address makes no sense"
+        case requests.exceptions.ProxyError():
+            return "no way through the proxy that the environment names"
         case requests.TooManyRedirects():
             return "redirects in a loop"
         case ValueError():  # such are the errors of headers and addresses

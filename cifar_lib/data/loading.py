@@ -91,7 +91,12 @@ def prepared_file(name: str, root: Root = None) -> Path:
 
 
 def _user_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # as for a user whom the system does not know, in some containers
+        raise CourseError(
+            "There is no home folder here: set CIFAR_CACHE and CIFAR_DATA to folders that you may write to."
+        ) from None
     return Path(base) / "cifar10-by-experiment"
 
 

@@ -12,10 +12,18 @@ from safetensors.torch import save_model
 from .. import CourseError, data
 from ..recipes import Recipe
 from ..system import distributed
-from ..system.files import atomic_write, explain_os_error, remove_left_behind
+from ..system.files import acquire, atomic_write, explain_os_error, remove, remove_left_behind
 from ..training import RunKey, train
 from .predictions import save_labels, save_predictions
-from .record import PREDICTIONS, WEIGHTS, as_record, labels_file, load_record, record_file
+from .record import (
+    PREDICTIONS,
+    WEIGHTS,
+    as_record,
+    labels_file,
+    load_record,
+    new_records_folder,
+    record_file,
+)
 from .replay import as_run, checkpoint_file, evaluated_anew
 
 
@@ -43,6 +51,8 @@ def record_all(
     Raises:
         CourseError: some runs could not be recorded; it names them.
     """
+    folder = _renewed_in(folder, renew)
+    print(f"New records go to {folder or new_records_folder()}.", flush=True)
     failed = []
     for wait in (False, True):
         left = []
@@ -92,7 +102,7 @@ def train_and_record(
     folder. A lock file beside the record keeps two processes from the same run.
 
     Args:
-        folder: where the files go; by default `cifar_lib/recorded`.
+        folder: where the files go; by default `record.new_records_folder()`.
         keep_weights: write the trained weights beside them.
         renew: replace a record that has no predictions, as those of earlier versions. Where its weights
             were kept they are evaluated anew, else the recipe is trained again.
@@ -104,7 +114,7 @@ def train_and_record(
     Raises:
         CourseError: see `training.train`; or the file cannot be written.
     """
-    path = record_file(recipe.name, seed, folder)
+    path = record_file(recipe.name, seed, _renewed_in(folder, renew))
     lock = FileLock(path.with_suffix(".lock"))
     try:
         # Of several processes that train as one, the first holds the lock and tells what all do.
@@ -116,11 +126,16 @@ def train_and_record(
             else:
                 done = _trained(recipe, dataset, seed, device, progress)
             _write(done, dataset, path, keep_weights)
-        if lock.is_locked:
+        if distributed.rank() == 0 and (lock.is_locked or claim is Claim.MINE):
             _finish(recipe, path, lock)
     finally:
         lock.release()
     return claim
+
+
+def _renewed_in(folder, renew):
+    """The folder, by default one of the user's own: a record of an installed package stays as it is."""
+    return new_records_folder() if renew and folder is None else folder
 
 
 def _claim(recipe, path, lock, wait, renew):
@@ -129,7 +144,7 @@ def _claim(recipe, path, lock, wait, renew):
         if path.exists() and not Path(lock.lock_file).exists() and _is_done(recipe, path, renew):
             return Claim.DONE
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(blocking=wait)
+        acquire(lock, blocking=wait)
     except Timeout:
         return Claim.BUSY
     except OSError as error:
@@ -169,15 +184,17 @@ def _write(done, dataset, path, keep_weights):
 
 
 def _finish(recipe, path, lock):
-    """Remove what nobody needs once the record is there: checkpoint, leavings, the lock's file."""
+    """Remove what nobody needs once the record is there: checkpoint, leavings, the lock and its file."""
     checkpoint = checkpoint_file(_load_record_of(recipe, path).key)
-    checkpoint.unlink(missing_ok=True)
+    remove(checkpoint)
     written_before = (path.with_suffix(ending) for ending in (WEIGHTS, PREDICTIONS))
     for written in (checkpoint, *written_before, path):
         remove_left_behind(written)
     # Whoever waits for a lock file that is gone may hold it beside the holder of a new one. Both find
-    # the record, so the file goes only once that is there.
-    Path(lock.lock_file).unlink(missing_ok=True)
+    # the record, so the file goes only once that is there. It is released first, because Windows removes no
+    # file that is open.
+    lock.release()
+    remove(lock.lock_file)
 
 
 def _load_record_of(recipe, path):

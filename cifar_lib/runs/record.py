@@ -1,6 +1,11 @@
-"""Recorded runs: one JSON file a run, in `cifar_lib/recorded/`, written only when the run is complete."""
+"""Recorded runs: one JSON file a run, written only when the run is complete.
+
+Those of the course lie in `cifar_lib/recorded`. New ones join them in a copy of the course's repository, and
+otherwise go to the folder `runs` in the cache folder.
+"""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model
 
 from .. import CourseError, models
+from ..data import cache_folder
 from ..recipes import Recipe
 from ..training import RunKey
 from .predictions import Predictions, load_predictions
@@ -19,6 +25,8 @@ from .predictions import Predictions, load_predictions
 SCHEMA = 2  # 1 called the recipe's `shift` crop, and its `crop` cut
 PREDICTIONS, WEIGHTS = ".predictions.gz", ".safetensors"  # how the names of files beside a record end
 RECORDED = Path(__file__).parent.parent / "recorded"
+# An installed package has no plan beside it. What was written into one would go with its next version.
+IS_CHECKOUT = (Path(__file__).parents[2] / "book" / "computing-plan.csv").exists()
 PARTS = ("recipe", "model", "data", "seed", "history", "result", "environment", "seconds")
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -243,7 +251,9 @@ def load_runs(name: str, folder: Path | str | None = None) -> list[Run]:
     Raises:
         CourseError: there is none.
     """
-    near = Path(folder or RECORDED).glob(f"{name}-seed*.json")
+    # Where both folders have a seed, the course's record counts, as in `record_file`.
+    folders = [Path(folder)] if folder else [new_records_folder(), RECORDED]
+    near = [path for place in folders for path in place.glob(f"{name}-seed*.json")]
     found = {path.stem.removeprefix(f"{name}-seed"): path for path in near}
     paths = [found[seed] for seed in sorted(filter(str.isdecimal, found), key=int)]  # copies have other names
     if not paths:
@@ -251,9 +261,20 @@ def load_runs(name: str, folder: Path | str | None = None) -> list[Run]:
     return [load_record(path) for path in paths]
 
 
+def new_records_folder() -> Path:
+    """Where new records go by default.
+
+    That is `cifar_lib/recorded` in a copy of the repository, if it can be written, and otherwise the folder
+    `runs` in the cache folder (`data.cache_folder`).
+    """
+    if IS_CHECKOUT and os.access(RECORDED, os.W_OK):
+        return RECORDED
+    return cache_folder() / "runs"
+
+
 def record_file(name: str, seed: int, folder: Path | str | None = None) -> Path:
-    """Where the JSON of a run is kept."""
-    return Path(folder or RECORDED) / f"{name}-seed{seed}.json"
+    """Where the JSON of a run is kept: in `folder`, or by default among the course's or the new records."""
+    return _place(f"{name}-seed{seed}.json", folder)
 
 
 def predictions_file(name: str, seed: int, folder: Path | str | None = None) -> Path:
@@ -263,9 +284,16 @@ def predictions_file(name: str, seed: int, folder: Path | str | None = None) -> 
 
 def labels_file(data: str, folder: Path | str | None = None) -> Path:
     """Where the labels are kept that the predictions of a data set and of its variants are compared with."""
-    return Path(folder or RECORDED) / f"{data.partition('/')[0]}.labels.gz"
+    return _place(f"{data.partition('/')[0]}.labels.gz", folder)
 
 
 def weights_file(name: str, seed: int, folder: Path | str | None = None) -> Path:
     """Where the trained weights of a run are kept, if they are."""
     return record_file(name, seed, folder).with_suffix(WEIGHTS)
+
+
+def _place(name, folder):
+    if folder:
+        return Path(folder) / name
+    ours = RECORDED / name
+    return ours if ours.exists() else new_records_folder() / name

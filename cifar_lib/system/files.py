@@ -1,4 +1,8 @@
-"""Files that are either whole or absent: each is written under another name, then renamed."""
+"""Files that are either whole or absent: each is written under another name, then renamed.
+
+Windows refuses some of what other systems allow: a file that is open cannot be removed or replaced, and only
+one that is open for writing can be flushed.
+"""
 
 import errno
 import glob
@@ -8,13 +12,18 @@ import platform
 import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import BaseFileLock
 from safetensors import SafetensorError
 
 from .. import CourseError
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+OPEN_ELSEWHERE = 32  # ERROR_SHARING_VIOLATION, on Windows alone
 
 
 @contextmanager
@@ -55,8 +64,40 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 def fsync(path: str | Path) -> None:
     """Wait until the content of a file is on the disk."""
-    with open(path, "rb") as file:
+    with open(path, "r+b") as file:  # Windows flushes only what is open for writing
         os.fsync(file.fileno())
+
+
+def remove(path: str | Path) -> None:
+    """Remove a file that nobody needs any more; on Windows it stays while a program has it open."""
+    with suppress(PermissionError):
+        Path(path).unlink(missing_ok=True)
+
+
+def acquire(lock: BaseFileLock, blocking: bool = True) -> None:
+    """Take a lock. On a file system that has none this warns, and the caller goes on without it.
+
+    That loses nothing, because every file is written whole: two processes may only do the same work twice.
+
+    Args:
+        blocking: whether to wait while another process holds the lock.
+
+    Raises:
+        filelock.Timeout: another process holds the lock, and `blocking` is false.
+
+    Warns:
+        UserWarning: the file system has no locks.
+    """
+    try:
+        lock.acquire(blocking=blocking)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        warnings.warn(
+            f"The file system of {Path(lock.lock_file).parent} has no locks: let only one process at a time "
+            "write there, or choose a folder on a local disk.",
+            stacklevel=2,
+        )
 
 
 def remove_left_behind(path: Path) -> None:
@@ -71,6 +112,8 @@ def explain_os_error(error: OSError, path: str | Path) -> str:
     """One sentence for an `OSError` raised while writing `path`: what was wrong, and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"No space is left on the disk to write {path}: free some, then run again."
+    if getattr(error, "winerror", None) == OPEN_ELSEWHERE:
+        return f"{path} cannot be written, because another program has it open: close that, then run again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{path} cannot be written: choose a folder that you may write to."
     if error.errno in (errno.ENOTDIR, errno.EEXIST):

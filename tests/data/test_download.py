@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import fakes
 import pytest
 import requests
+import systems
 from refusals import refusal
 
 from cifar_lib import data
@@ -333,6 +334,53 @@ def test_a_missing_file_of_certificates_ends_one_mirror_and_is_named(fetch, fold
     assert (folder / NAME).read_bytes() == CONTENT
     (folder / NAME).unlink()
     assert "127.0.0.1:" in (said := refusal(fetch, "secure")) and "TLS CA certificate bundle" in said
+
+
+def through(proxy, monkeypatch, folder):
+    """What is said when the environment names this proxy."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    fakes.change_spec(monkeypatch, "cifar10", mirrors=["https://mirror.invalid"])
+    return refusal(download.fetch, "cifar10", folder)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "socks5h://127.0.0.1:9", "socks4://127.0.0.1:9"])
+def test_a_socks_proxy_asks_for_the_package_that_it_needs(proxy, monkeypatch, folder):
+    monkeypatch.setattr("requests.adapters.SOCKSProxyManager", _without_pysocks)
+    said = through(proxy, monkeypatch, folder)
+    assert said.startswith("The environment names a SOCKS proxy")
+    assert "python -m pip install pysocks" in said and "HTTPS_PROXY" in said
+
+
+def _without_pysocks(*arguments, **options):
+    raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        ("http://127.0.0.1:9", "no way through the proxy that the environment names"),
+        ("http://", "the environment names a proxy whose address makes no sense"),
+        ("gopher://127.0.0.1:9", "the environment names a proxy whose address makes no sense"),
+    ],
+)
+def test_a_proxy_that_does_not_work_is_the_reason(proxy, reason, monkeypatch, folder):
+    assert f"(mirror.invalid: {reason})" in through(proxy, monkeypatch, folder)
+
+
+def test_a_file_arrives_where_the_disk_has_no_locks(fetch, folder, monkeypatch):
+    systems.take_locks_away(monkeypatch)
+    with pytest.warns(UserWarning, match="has no locks"):
+        fetch("good")
+    assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
+
+
+def test_a_file_arrives_where_windows_rules_hold(fetch, folder, monkeypatch):
+    systems.play_windows(monkeypatch)
+    fetch("wrong", "good")
+    assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
 
 
 def half_there(folder, content=CONTENT):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fakes
 import pytest
+import systems
 import torch
 from filelock import FileLock
 from scipy import stats
@@ -162,6 +163,70 @@ def test_a_record_goes_into_the_folder_that_is_named(recorded_folder, tiny, tmp_
     assert runs.weights_file("tiny", 3, "there") == Path("there/tiny-seed3.safetensors")
     with pytest.raises(CourseError, match="No run of 'tiny' is recorded"):
         runs.load_runs("tiny", tmp_path)
+
+
+@pytest.fixture
+def installed(recorded_folder, monkeypatch):
+    """The library without its repository, as pip installs it."""
+    monkeypatch.setattr(runs.record, "IS_CHECKOUT", False)
+    return recorded_folder
+
+
+def test_new_records_never_go_into_an_installed_package(installed, tiny, cache):
+    path = fakes.record(tiny, keep_weights=True)
+    assert path == cache / "runs" / "tiny-seed0.json"
+    assert list(installed.iterdir()) == []
+    assert {found.name for found in path.parent.iterdir()} == KEPT | {"tiny-seed0.safetensors"}
+
+
+def test_what_was_recorded_outside_the_package_is_found_again(installed, tiny, no_training, cache, recorded):
+    (cache / "runs").mkdir()
+    for name in ONCE:
+        moved = installed / name
+        moved.rename(cache / "runs" / name)
+    (kept,) = runs.load_runs("tiny")
+    assert kept.network() and len(kept.predictions()) == 100
+    assert runs.run(tiny).replayed
+    assert runs.labels_file("toy").parent == cache / "runs"
+    assert runs.train_and_record(tiny, 0, progress=False) is runs.Claim.DONE
+
+
+def test_the_courses_records_stay_beside_those_of_the_user(installed, recorded, tiny, cache):
+    fakes.record(tiny.replace(epochs=1), seed=1)
+    assert [run.seed for run in runs.load_runs("tiny")] == [0, 1]
+    assert runs.record_file("tiny", 0) == recorded
+    assert runs.record_file("tiny", 1).parent == cache / "runs"
+
+
+def test_a_record_of_an_installed_package_is_renewed_elsewhere(installed, recorded, tiny, cache):
+    before = fakes.snapshot(installed)
+    recorded.with_suffix(".predictions.gz").unlink()
+    del before[recorded.with_suffix(".predictions.gz")]
+    assert runs.train_and_record(tiny, 0, progress=False, renew=True) is runs.Claim.MINE
+    assert fakes.snapshot(installed) == before
+    assert (cache / "runs" / "tiny-seed0.predictions.gz").exists()
+
+
+@pytest.mark.skipif("os.name == 'nt'", reason="folders there have no such right")
+def test_new_records_do_not_go_into_a_copy_that_cannot_be_written(recorded_folder, cache, monkeypatch):
+    assert runs.new_records_folder() == recorded_folder
+    monkeypatch.setattr(runs.record.os, "access", lambda path, right: path != recorded_folder)
+    assert runs.new_records_folder() == cache / "runs"
+
+
+def test_recording_works_where_windows_rules_hold(recorded_folder, tiny, cache, monkeypatch):
+    systems.play_windows(monkeypatch)
+    assert runs.load_record(fakes.record(tiny.replace(epochs=1))).seed == 0
+    assert {path.name for path in recorded_folder.iterdir()} == KEPT
+    assert list((cache / "checkpoints").iterdir()) == []
+
+
+def test_recording_goes_on_without_locks_and_says_so(recorded_folder, tiny, cache, monkeypatch):
+    systems.take_locks_away(monkeypatch)
+    with pytest.warns(UserWarning, match="has no locks: let only one process at a time write there"):
+        fakes.record(tiny.replace(epochs=1))
+    assert {path.name for path in recorded_folder.iterdir()} == KEPT
+    assert list((cache / "checkpoints").iterdir()) == []
 
 
 def interrupted(*arguments):

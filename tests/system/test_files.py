@@ -10,6 +10,8 @@ import sys
 
 import fakes
 import pytest
+import systems
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from cifar_lib import CourseError
@@ -165,6 +167,54 @@ def test_what_belongs_to_others_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "kill", refuse)
     files.remove_left_behind(path)
     assert {found.name for found in path.parent.iterdir()} == set(others)
+
+
+def test_a_file_is_flushed_and_replaced_where_windows_rules_hold(path, monkeypatch):
+    systems.play_windows(monkeypatch)
+    with files.atomic_write(path) as aside:
+        aside.write_text("after")
+    assert path.read_text() == "after"
+
+
+def test_a_file_that_another_program_has_open_on_windows_is_named(path, monkeypatch):
+    systems.play_windows(monkeypatch)
+    with path.open(), pytest.raises(CourseError) as caught, files.atomic_write(path) as aside:
+        aside.write_text("after")
+    assert str(caught.value) == (
+        f"{path} cannot be written, because another program has it open: close that, then run again."
+    )
+    assert path.read_text() == "before"
+
+
+def test_what_nobody_needs_stays_while_it_is_open_on_windows(path, monkeypatch):
+    systems.play_windows(monkeypatch)
+    with path.open():
+        files.remove(path)
+    assert path.exists()
+    files.remove(path)
+    assert not path.exists()
+    files.remove(path)
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP])
+def test_without_locks_a_process_is_warned_and_goes_on(code, tmp_path, monkeypatch):
+    systems.take_locks_away(monkeypatch, code)
+    lock = FileLock(tmp_path / "file.lock")
+    with pytest.warns(UserWarning, match=f"{tmp_path} has no locks: let only one process") as warned:
+        files.acquire(lock)
+    assert len(warned) == 1 and warned[0].filename == __file__
+    lock.release()
+
+
+def test_other_refusals_of_a_lock_are_passed_on(tmp_path, monkeypatch):
+    systems.take_locks_away(monkeypatch, errno.EIO)
+    with pytest.raises(OSError, match=r"\[Errno 5\]"):
+        files.acquire(FileLock(tmp_path / "file.lock"))
+
+
+def test_a_lock_that_another_holds_is_waited_for_only_when_asked(tmp_path):
+    with FileLock(tmp_path / "file.lock"), pytest.raises(Timeout):
+        files.acquire(FileLock(tmp_path / "file.lock"), blocking=False)
 
 
 def test_md5_is_the_published_one(tmp_path):
