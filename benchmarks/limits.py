@@ -1,0 +1,145 @@
+"""How far CIFAR-10's own test images limit what an accuracy says, from recorded predictions.
+
+Compares the networks with people (CIFAR-10H, Peterson et al. 2019), with labels that reviewers rejected
+(Northcutt et al. 2021) and with near-duplicates among the training images (ciFAIR, Barz and Denzler 2020).
+Their files are not part of the course. Put them beside the images, in $CIFAR_DATA/cifar10h,
+label-errors and cifair; then
+
+python benchmarks/limits.py > benchmarks/limits.txt
+"""
+
+import csv
+import json
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from cifar_lib import data, runs
+from cifar_lib.data import layouts
+
+FOLDER = runs.record.RECORDED / "all-test-images"
+RECIPES = ("mlp", "paper", "paper-constant-rate", "study")
+PRETRAINED = "fast-lean"
+AGREED = (0.0, 0.7, 0.9, 0.97, 1.0)  # shares of people who give the true class: limits of the groups
+
+
+def main():
+    labels, _ = runs.load_labels(runs.labels_file("cifar10", FOLDER))
+    truth = labels["test"]
+    original = original_order(data.load("cifar10").test)
+    answers = {
+        name: torch.stack(
+            [run.predictions("test").classes[:, 0].long() for run in runs.load_runs(name, FOLDER)]
+        )
+        for name in RECIPES
+    }
+    answers[PRETRAINED] = runs.load_pretrained_predictions(PRETRAINED)["test"].classes[None, :, 0].long()
+    right = {name: (several == truth).double().mean(0) for name, several in answers.items()}
+    for name, several in answers.items():
+        print(f"{name}: {len(several)} seeds, {right[name].mean():.2%} of {len(truth):,} test images")
+
+    folder = data.data_folder()
+    counts = torch.from_numpy(np.load(folder / "cifar10h" / "cifar10h-counts.npy"))[original].double()
+    people(counts, truth, answers, right)
+    with open(folder / "label-errors" / "cifar10_mturk.json") as file:
+        label_errors(json.load(file), original, right)
+    with open(folder / "cifair" / "duplicates_cifar10.csv") as file:
+        near_duplicates(list(csv.DictReader(file)), original, right)
+    hardest(counts, truth, answers, folder, original)
+
+
+def original_order(images):
+    """The number in the published test set of each image, which the library keeps in another order."""
+    published = layouts.find("cifar10", data.data_folder())[1]
+    numbers = {pixels.numpy().tobytes(): number for number, pixels in enumerate(published.pixels)}
+    assert len(numbers) == len(images)
+    return torch.tensor([numbers[pixels.numpy().tobytes()] for pixels in images.pixels])
+
+
+def people(counts, truth, answers, right):
+    """Whether the networks err where people disagree, and whether they err as people do."""
+    everyone = torch.arange(len(truth))
+    agreed = counts[everyone, truth] / counts.sum(1)
+    print(f"\npeople: {counts.sum():,.0f} answers, {counts.sum(1).min():.0f} or more an image")
+    print(
+        f"  {agreed.mean():.2%} of the answers are right, and the most frequent answer is right for", end=" "
+    )
+    print(f"{(counts.argmax(1) == truth).double().mean():.2%} of the images")
+    bounds = list(pairwise(AGREED))
+    groups = {f"{low:.0%} to {high:.0%}": (agreed >= low) & (agreed < high) for low, high in bounds}
+    groups["all"] = agreed == 1
+    print("\naccuracy by the share of people who give the true class (images):")
+    print(" " * 20 + "".join(f"{name + f' ({int(some.sum()):,})':>20}" for name, some in groups.items()))
+    for name in answers:
+        print(f"{name:20}" + "".join(f"{right[name][some].mean():>20.1%}" for some in groups.values()))
+
+    print("\nof the errors, the share in which at least one person gave the same wrong answer;")
+    print("  and the share if the people had judged another image of the same class (mean of 20 shuffles):")
+    generator = torch.Generator().manual_seed(0)
+    for name, several in answers.items():
+        same, other = [], []
+        for answer in several:
+            wrong = (answer != truth).nonzero()[:, 0]
+            same.append((counts[wrong, answer[wrong]] > 0).double().mean())
+            for _ in range(20):
+                swapped = within_class(truth, generator)
+                other.append((counts[swapped[wrong], answer[wrong]] > 0).double().mean())
+        print(f"  {name:20}{torch.stack(same).mean():8.1%}{torch.stack(other).mean():8.1%}")
+
+
+def within_class(truth, generator):
+    """A random image of the same class for each image."""
+    swapped = torch.empty_like(truth)
+    for label in truth.unique():
+        members = (truth == label).nonzero()[:, 0]
+        swapped[members] = members[torch.randperm(len(members), generator=generator)]
+    return swapped
+
+
+def label_errors(reviewed, original, right):
+    """Accuracy without the images whose label reviewers did not confirm."""
+    rejected = [entry["id"] for entry in reviewed if entry["mturk"]["given"] < 3]
+    bad = torch.isin(original, torch.tensor(rejected))
+    print(
+        f"\nlabels: {len(reviewed)} suspected; for {int(bad.sum())} of them fewer than three of five", end=" "
+    )
+    print("reviewers confirmed the given label")
+    print("accuracy on all images, on those alone, and without them:")
+    for name, share in right.items():
+        print(f"  {name:20}{share.mean():8.2%}{share[bad].mean():8.1%}{share[~bad].mean():8.2%}")
+
+
+def near_duplicates(rows, original, right):
+    """Accuracy on test images that have a near-duplicate among the training images, and on the others."""
+    kinds = {"0": "exact", "1": "near", "2": "similar"}
+    found = {
+        kind: {int(row["TestID"]) for row in rows if row["Judgment"] == code} for code, kind in kinds.items()
+    }
+    every = set().union(*found.values())
+    twin = torch.isin(original, torch.tensor(sorted(every)))
+    listed = ", ".join(f"{len(numbers)} {kind}" for kind, numbers in found.items())
+    print(f"\ntest images with a duplicate in the training images: {len(every)} ({listed})")
+    print("accuracy on all images, on those alone, and without them:")
+    for name, share in right.items():
+        print(f"  {name:20}{share.mean():8.2%}{share[twin].mean():8.1%}{share[~twin].mean():8.2%}")
+
+
+def hardest(counts, truth, answers, folder, original):
+    """The images that no recorded convolutional network gets right."""
+    networks = torch.cat([several for name, several in answers.items() if name != "mlp"])
+    never = ~(networks == truth).any(0)
+    with open(folder / "label-errors" / "cifar10_mturk.json") as file:
+        suspected = torch.tensor([entry["id"] for entry in json.load(file)])
+    suspect = torch.isin(original, suspected)
+    people_wrong = counts.argmax(1) != truth
+    alike = (networks == networks[0]).all(0) & never
+    print(f"\nimages that none of {len(networks)} convolutional networks gets right: {int(never.sum())}")
+    print(f"  all of them with one and the same wrong answer: {int(alike.sum())}")
+    print(f"  the label is suspected for {int((never & suspect).sum())} ({int(suspect.sum())} of all images)")
+    print(f"  most people say another class for {int((never & people_wrong).sum())}", end=" ")
+    print(f"({int(people_wrong.sum())} of all images)")
+
+
+if __name__ == "__main__":
+    main()
