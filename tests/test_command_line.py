@@ -11,21 +11,171 @@ from pathlib import Path
 
 import fakes
 import pytest
+import torch
+import trainings
+from safetensors.torch import save_file
 
 import cifar_lib
-from cifar_lib import CourseError, data, recipes, runs, training
+from cifar_lib import CourseError, data, evaluate, recipes, runs, training
 from cifar_lib.__main__ import main
 
 QUICK = ["--set", "epochs=2", "--set", "batch_size=32"]
 
 
-def test_train_prints_each_epoch(capsys):
-    assert main(["train", "study-quick", "--device", "cpu", *QUICK]) == 0
+@pytest.fixture
+def trained(monkeypatch, tiny):
+    """The folder where `train` keeps its runs; `train tiny` trains a recipe in a blink."""
+    monkeypatch.setitem(recipes.RECIPES, "tiny", tiny)
+    return runs.trained_folder()
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What `train` was asked to train, as (recipe, seed); nothing is trained."""
+    found = []
+
+    def train(recipe, dataset, seed, **options):
+        found.append((recipe, seed))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs.queue, "train", train)
+    return found
+
+
+@pytest.fixture
+def stopped_in_epoch_3(monkeypatch):
+    """Ctrl-C in the third epoch, once; the list of the epochs that were begun."""
+    epochs, train_epoch = [], training.train_epoch
+
+    def stopped_once(*arguments, **options):
+        epochs.append(arguments[5])
+        if epochs == [1, 2, 3]:
+            raise KeyboardInterrupt
+        return train_epoch(*arguments, **options)
+
+    monkeypatch.setattr(training.loop, "train_epoch", stopped_once)
+    return epochs
+
+
+def objects(capsys):
+    """What was printed with --json; a line that is no JSON fails."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_train_shows_each_epoch_and_ends_with_both_accuracies_and_the_place(trained, capsys):
+    assert main(["train", "tiny", "--device", "cpu"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "toy: 400 training and 100 test images, 3×32×32, from generator"
-    assert [line.split()[:2] for line in lines[1:3]] == [["epoch", "1"], ["epoch", "2"]]
-    assert " s on CPU (" in lines[3]
-    assert len(lines) == 4
+    assert str(trained) in lines[1]
+    assert [line.split()[:2] for line in lines[2:6]] == [["epoch", str(n)] for n in (1, 2, 3, 4)]
+    kept = runs.load_record(trained / "tiny-seed0.json")
+    assert lines[6].startswith(f"validation: {kept.result['val_accuracy']:.1%} of 40 images (95 % interval ")
+    assert lines[7].startswith(f"      test: {kept.result['test_accuracy']:.1%} of 100 images (95 % ")
+    assert " s on CPU (" in lines[8]
+    assert str(trained / "tiny-seed0.json") in lines[9] and len(lines) == 10
+
+
+def test_train_shows_an_epoch_before_the_next_one_begins(trained, monkeypatch, capsys):
+    train_epoch, shown = training.train_epoch, []
+
+    def looks(*arguments, **options):
+        shown.append(capsys.readouterr().out.splitlines()[-1].split()[:2])
+        return train_epoch(*arguments, **options)
+
+    monkeypatch.setattr(training.loop, "train_epoch", looks)
+    main(["train", "tiny"])
+    assert shown[1:] == [["epoch", "1"], ["epoch", "2"], ["epoch", "3"]]
+
+
+def test_a_kept_run_is_a_record_with_weights_that_give_its_accuracy(trained, toy_images):
+    main(["train", "tiny", "--folder", str(trained / "mine")])
+    run = runs.find_runs("tiny", trained / "mine")[0]
+    network = runs.load_network(run.recipe, toy_images, trained / "mine" / "tiny-seed0.safetensors")
+    outputs = evaluate.predict(network, toy_images.test.pixels)
+    assert evaluate.accuracy(outputs, toy_images.test.labels) == run.result["test_accuracy"]
+
+
+def test_a_stopped_training_says_what_is_kept_and_ends_as_if_it_was_not_stopped(
+    trained, stopped_in_epoch_3, monkeypatch, capsys
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # equal bits need an equal number of threads
+    words = ["train", "tiny", "--seed", "7"]
+    assert main(words) == 130
+    said = capsys.readouterr().err
+    assert "stopped after epoch 2 of 4" in said
+    assert said.endswith("To go on from there: python -m cifar_lib train tiny --seed 7\n")
+    assert not list(trained.glob("*.json"))
+    assert main(words) == 0
+    assert "going on after epoch 2 of 4" in capsys.readouterr().out
+    assert stopped_in_epoch_3 == [1, 2, 3, 3, 4]
+    main([*words, "--folder", str(trained / "whole")])
+    resumed, whole = (runs.find_runs("tiny", folder)[7] for folder in (trained, trained / "whole"))
+    assert trainings.without_time(resumed.history) == trainings.without_time(whole.history)
+    assert resumed.result == whole.result
+    names = [folder / "tiny-seed7.safetensors" for folder in (trained, trained / "whole")]
+    assert names[0].read_bytes() == names[1].read_bytes()
+
+
+def test_a_training_stopped_in_its_first_epoch_says_that_nothing_is_kept(asked, capsys):
+    assert main(["train", "mlp-quick"]) == 130
+    assert "nothing of this run is kept" in capsys.readouterr().err
+
+
+def test_what_is_trained_already_is_read(trained, asked, monkeypatch, capsys):
+    with monkeypatch.context() as context:
+        context.setattr(runs.queue, "train", training.train)
+        main(["train", "tiny"])
+    before = capsys.readouterr().out.splitlines()
+    assert main(["train", "tiny"]) == 0
+    after = capsys.readouterr().out.splitlines()
+    assert asked == [] and after[2].startswith("trained before") and after[3:] == before[6:]
+
+
+def test_a_run_of_other_images_is_not_taken_for_this_one(trained, toy_images, monkeypatch, capsys):
+    main(["train", "tiny"])
+    monkeypatch.setattr(data, "load", lambda name: replace(toy_images, fingerprint="another"))
+    assert main(["train", "tiny"]) == 2
+    assert "was trained on other images than those found here" in capsys.readouterr().err
+
+
+def test_a_changed_recipe_is_kept_under_a_name_of_its_own(trained, capsys):
+    main(["train", "tiny", "--set", "epochs=2", "--set", "options.width=3"])
+    main(["train", "tiny", "--set", "epochs=2", "--set", "options.width=3", "--seed", "1"])
+    main(["train", "tiny", "--set", "epochs=3"])
+    main(["train", "tiny", "--set", "epochs=4"])  # as it is
+    names = {path.name.rpartition("-")[0] for path in trained.glob("*.json")}
+    (own,) = (name for name in names if len(list(trained.glob(f"{name}-seed*.json"))) == 2)
+    assert len(names) == 3 and "tiny" in names and all(name.startswith("tiny") for name in names)
+    capsys.readouterr()
+    assert main(["evaluate", own, "--seeds", "0-1"]) == 0
+    assert f"{own}, seed 1. toy" in capsys.readouterr().out
+    main(["list", "runs"])
+    assert "(options.width=3, epochs=2)" in capsys.readouterr().out
+
+
+def test_train_prints_json(trained, stopped_in_epoch_3, capsys):
+    main(["train", "tiny", "--json"])
+    assert [one["event"] for one in objects(capsys)] == ["start", "epoch", "epoch"]
+    main(["train", "tiny", "--json"])
+    found = objects(capsys)
+    assert [one["event"] for one in found] == ["start", "resume", "epoch", "epoch", "run"]
+    run = runs.find_runs("tiny")[0]
+    assert [one["train_loss"] for one in found[2:4]] == run.column("train_loss")[2:]
+    assert [(one["part"], one["accuracy"]) for one in found[-1]["scores"]] == [
+        ("val", run.result["val_accuracy"]),
+        ("test", run.result["test_accuracy"]),
+    ]
+    assert found[-1]["file"] == str(trained / "tiny-seed0.json")
+
+
+def test_several_seeds_end_with_their_mean(trained, capsys):
+    main(["train", "tiny", "--seeds", "0-1", "--set", "epochs=1", "--json"])
+    found = objects(capsys)
+    scores = [one["scores"][1]["accuracy"] for one in found if one["event"] == "run"]
+    mean = found[-1]
+    assert (mean["event"], mean["part"], mean["seeds"]) == ("mean", "test", [0, 1])
+    assert mean["accuracy"] == pytest.approx(sum(scores) / 2)
+    assert mean["interval"][0] <= mean["accuracy"] <= mean["interval"][1]
 
 
 def test_without_a_holdout_nothing_is_said_of_validation(recorded_folder, tiny, monkeypatch, capsys):
@@ -35,7 +185,7 @@ def test_without_a_holdout_nothing_is_said_of_validation(recorded_folder, tiny, 
     runs.train_and_record(whole, 0, device="cpu", keep_weights=True, progress=False)
     assert main(["evaluate", "whole"]) == 0
     printed = capsys.readouterr().out
-    assert "epoch   4" in printed and "test: " in printed and "validation" not in printed
+    assert "epoch   4" in printed and printed.count(" test: ") == 2 and "validation" not in printed
 
 
 @pytest.mark.parametrize(
@@ -57,9 +207,15 @@ def test_absurd_words_end_in_one_sentence(words, said, tmp_path, monkeypatch, ca
 
 
 @pytest.mark.parametrize(
-    ("encoding", "words"), [("ascii", "data toy"), ("cp437", "data toy"), ("cp932", "--help")]
+    ("encoding", "words", "shown"),
+    [
+        ("ascii", "data toy", "3x32x32"),
+        ("cp437", "data toy", "3x32x32"),
+        ("cp1251", "data toy", "3x32x32"),
+        ("cp932", "--help", "usage: "),
+    ],
 )
-def test_output_in_an_encoding_without_some_character_is_written(encoding, words):
+def test_output_in_an_encoding_without_some_character_is_written_with_plain_ones(encoding, words, shown):
     """Windows writes files in its code page, which has no × or no ·."""
     done = subprocess.run(
         [sys.executable, "-m", "cifar_lib", *words.split()],
@@ -67,7 +223,7 @@ def test_output_in_an_encoding_without_some_character_is_written(encoding, words
         capture_output=True,
         check=True,
     )
-    assert b"?" in done.stdout and not done.stderr
+    assert shown in done.stdout.decode(encoding) and not done.stderr
 
 
 def test_recording_says_where_new_records_go(recorded_folder, tmp_path, monkeypatch, capsys):
@@ -127,14 +283,7 @@ def test_a_folder_that_cannot_be_is_named(variable, value, tmp_path, monkeypatch
     assert value in error and error.count("\n") == 1
 
 
-def test_train_takes_seed_and_changed_fields(capsys, monkeypatch):
-    asked = []
-
-    def train(recipe, dataset, seed, **options):
-        asked.append((recipe, seed))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "train", train)
+def test_train_takes_seed_and_changed_fields(asked):
     changes = ["rate=0.5", "flip=true", "optimizer=sgd", "shift=3", "data=toy/shuffled"]
     main(["train", "paper-quick", "--seed", "7", *(word for change in changes for word in ("--set", change))])
     recipe, seed = asked[0]
@@ -209,21 +358,12 @@ def test_evaluate_reads_what_record_wrote(recorded_folder, capsys):
     assert "Seed 1 of 'mlp-mnist-quick' is not recorded" in capsys.readouterr().err
 
 
-def test_record_goes_on_where_it_was_stopped(recorded_folder, tiny, monkeypatch, capsys):
+def test_record_goes_on_where_it_was_stopped(recorded_folder, tiny, monkeypatch, stopped_in_epoch_3, capsys):
     monkeypatch.setattr("cifar_lib.recipes.get", lambda name: tiny)
-    epochs, train_epoch = [], training.train_epoch
-
-    def stopped_once(*arguments, **options):
-        epochs.append(arguments[5])
-        if epochs == [1, 2, 3]:
-            raise KeyboardInterrupt
-        return train_epoch(*arguments, **options)
-
-    monkeypatch.setattr(training.loop, "train_epoch", stopped_once)
     assert main(["record", "tiny"]) == 130
     assert "goes on where it stopped" in capsys.readouterr().err
     assert main(["record", "tiny"]) == 0
-    assert epochs == [1, 2, 3, 3, 4]
+    assert stopped_in_epoch_3 == [1, 2, 3, 3, 4]
     assert len(json.loads((recorded_folder / "tiny-seed0.json").read_text())["history"]) == 4
 
 
@@ -240,7 +380,9 @@ def test_data_says_what_was_found_and_where(folder, cache, monkeypatch, capsys):
     assert data.prepared_file("cifar10").exists()
 
 
-@pytest.mark.parametrize("arguments", [[], ["train"], ["fly"], ["train", "paper", "--seed", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["train"], ["fly"], ["export", "paper", "out.onnx", "--seed", "x"]]
+)
 def test_wrong_usage_is_explained_by_the_parser(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
@@ -264,7 +406,12 @@ def test_wrong_usage_is_explained_by_the_parser(arguments, capsys):
             2,
             "cifar_lib: epochs is a whole number of at least 1, not 'many'.",
         ),
+        (["--version"], 0, f"cifar_lib {cifar_lib.__version__}"),
+        (["list", "recipes"], 0, "paper, paper-constant-rate"),
+        (["train", "paper", "--seeds", "x"], 2, "cifar_lib: Seeds are written 0-4 or 0,2,5, not 'x'."),
         (["evaluate", "papr"], 2, "did you mean 'paper'"),
+        (["compare", "paper", "papr"], 2, "did you mean 'paper'"),
+        (["export", "papr", "out.onnx"], 2, "did you mean 'paper'"),
         (["record", "paper", "papr"], 2, "did you mean 'paper'"),
         (["record", "paper", "--seeds", "x"], 2, "cifar_lib: Seeds are written 0-4 or 0,2,5, not 'x'."),
     ],
@@ -294,19 +441,12 @@ def test_words_are_answered_without_the_packages_that_are_slow_to_import(words, 
         (["sides=[[0, 24], [0.5, 32]]"], "sides", [[0, 24], [0.5, 32]]),
         (["holdout=false"], "holdout", False),
         (["rate=1"], "rate", 1.0),
-        (["name=7"], "name", "7"),
+        (["name=7"], "name", "7+3379980a"),
     ],
 )
-def test_set_reads_options_lists_and_truths(words, field, value, monkeypatch):
-    asked = []
-
-    def train(recipe, *_, **__):
-        asked.append(recipe)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "train", train)
+def test_set_reads_options_lists_and_truths(words, field, value, asked):
     main(["train", "small-quick", *(word for change in words for word in ("--set", change))])
-    assert getattr(asked[0], field) == value
+    assert getattr(asked[0][0], field) == value
 
 
 def test_evaluate_does_not_call_images_validation_that_may_have_been_trained_on(
@@ -328,3 +468,60 @@ def test_evaluate_does_not_call_images_validation_that_may_have_been_trained_on(
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("validation: left out, because the network was trained on other images")
     assert lines[2].strip().startswith("test: ") and len(lines) == 3
+
+
+def test_evaluate_reads_the_folder_that_it_is_told(tiny, tmp_path, trained, capsys):
+    for seed in (0, 1):
+        runs.train_and_record(tiny, seed, folder=tmp_path / "f", keep_weights=True, progress=False)
+    kept = runs.find_runs("tiny", tmp_path / "f")
+    assert main(["evaluate", "tiny", "--folder", str(tmp_path / "f"), "--seeds", "0-1", "--json"]) == 0
+    found = [one for one in objects(capsys) if one["event"] == "score" and one["part"] == "test"]
+    assert [one["accuracy"] for one in found] == [kept[seed].result["test_accuracy"] for seed in (0, 1)]
+    assert main(["evaluate", "tiny"]) == 2
+    assert "No run of 'tiny' lies in" in capsys.readouterr().err
+
+
+def test_evaluate_reads_a_file_of_weights_and_claims_no_validation(tiny, tmp_path, trained, capsys):
+    runs.train_and_record(tiny, 0, folder=tmp_path / "f", keep_weights=True, progress=False)
+    kept = runs.find_runs("tiny", tmp_path / "f")[0]
+    file = tmp_path / "f" / "tiny-seed0.safetensors"
+    assert main(["evaluate", "tiny", "--weights", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("validation: left out")
+    assert lines[2].startswith(f"      test: {kept.result['test_accuracy']:.1%} of 100")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"nothing", "of another network"])
+def test_a_file_without_the_networks_weights_is_named(content, tiny, tmp_path, trained, capsys):
+    file = tmp_path / "weights.safetensors"
+    if content == "of another network":
+        save_file({"weight": torch.zeros(2)}, file)
+    elif content is not None:
+        file.write_bytes(content)
+    assert main(["evaluate", "tiny", "--weights", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"cifar_lib: {file} ") and said.count("\n") == 1
+    assert ("does not exist" in said) == (content is None)
+
+
+def test_list_shows_recipes_images_and_runs_and_prepares_nothing(trained, cache, recorded_folder, capsys):
+    main(["train", "tiny", "--set", "epochs=1"])
+    (recorded_folder / "bad-seed0.json").write_text("{")
+    capsys.readouterr()
+    assert main(["list", "--json"]) == 0
+    found = objects(capsys)
+    assert {one["name"] for one in found if one["event"] == "recipe"} == set(recipes.RECIPES)
+    places = {one["name"]: one["place"] for one in found if one["event"] == "data"}
+    assert places["toy"].startswith("generated") and places["cifar10"].startswith("not in ")
+    listed = {one["name"]: one for one in found if one["event"] == "runs"}
+    (own,) = (one for name, one in listed.items() if name.startswith("tiny+"))
+    assert (own["seeds"], own["changes"], own["weights"]) == ([0], ["epochs=1"], [0])
+    assert "is not a recorded run" in listed["bad"]["fault"]
+    assert not list(cache.glob("prepared-*"))
+
+
+def test_an_output_that_is_closed_ends_the_command_quietly():
+    command = [sys.executable, "-m", "cifar_lib", "list", "recipes"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child.stdout.close()
+    assert child.stderr.read() == b"" and child.wait() == 141

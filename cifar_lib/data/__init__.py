@@ -2,6 +2,7 @@
 
 from .augmentation import Augmentation, augment, draw_shifts
 from .batching import batches, epoch_seed, normalize, split
+from .generated import GENERATORS
 from .images import Dataset, Images, fingerprint
 from .loading import cache_folder, data_folder, load, prepared_file
 from .photographs import photograph, photographs_in
@@ -17,8 +18,10 @@ from .variants import (
     shuffle_labels,
     shuffle_pixels,
 )
+from .whereabouts import whereabouts
 
 __all__ = [
+    "GENERATORS",
     "SPECS",
     "VARIANTS",
     "Augmentation",
@@ -45,4 +48,5 @@ __all__ = [
     "shuffle_labels",
     "shuffle_pixels",
     "split",
+    "whereabouts",
 ]

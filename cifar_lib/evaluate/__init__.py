@@ -1,5 +1,6 @@
 """What a trained network gets right, and how certain such a number is."""
 
+from .comparisons import Estimate, accuracy_interval, difference_interval, mcnemar
 from .predictions import (
     accuracy,
     calibration,
@@ -14,14 +15,18 @@ from .statistics import format_percent, interval, mean_and_spread, welch_interva
 from .temperature import classify, fit_temperature
 
 __all__ = [
+    "Estimate",
     "accuracy",
+    "accuracy_interval",
     "calibration",
     "classify",
     "confusion",
+    "difference_interval",
     "fit_temperature",
     "format_percent",
     "interval",
     "loss",
+    "mcnemar",
     "mean_and_spread",
     "predict",
     "predict_plain_and_mean",

@@ -1,5 +1,7 @@
 """Every recipe of the book, by name."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -212,3 +214,39 @@ def get(name: str) -> Recipe:
     if name.removesuffix("-quick") in RECIPES:
         return RECIPES[name.removesuffix("-quick")].quick()
     raise CourseError(f"There is no recipe {name!r}{nearest(name, RECIPES)}: see recipes.RECIPES.")
+
+
+def under_own_name(recipe: Recipe) -> Recipe:
+    """The recipe under a name that no other recipe has, as NAME+3F2A9C1B; one of the book's keeps its own.
+
+    The eight digits are those of a hash of all fields but the name, so the same changes give the same name.
+    """
+    try:
+        if get(recipe.name) == recipe:
+            return recipe
+    except CourseError:
+        pass
+    fields = json.dumps(recipe.replace(name="any").as_dict(), sort_keys=True)
+    digest = hashlib.sha256(fields.encode()).hexdigest()[:8]
+    return recipe.replace(name=f"{recipe.name.partition('+')[0] or 'changed'}+{digest}")
+
+
+def changes_of(recipe: Recipe) -> list[str]:
+    """How a recipe that `under_own_name` named differs from the book's, as --set takes it: "epochs=5"."""
+    try:
+        before = get(recipe.name.partition("+")[0]).as_dict()
+    except CourseError:
+        return []
+    changes = []
+    for name, value in recipe.as_dict().items():
+        if name == "options" and recipe.model == before["model"]:
+            pairs = value.items() if value.keys() >= before[name].keys() else ()
+            changes += [f"options.{key}={_json(one)}" for key, one in pairs if before[name].get(key) != one]
+            changes += [] if pairs or value == before[name] else [f"options={_json(value)}"]
+        elif name != "name" and value != before[name]:
+            changes.append(f"{name}={value if isinstance(value, str) else _json(value)}")
+    return changes
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,5 +1,8 @@
 """Runs of a recipe: trained here and now, recorded once, replayed from then on."""
 
+from .comparison import Comparison, Pair, compare_runs
+from .export import Exported, export_onnx
+from .listing import Summary, summaries
 from .plan import Question, read_plan, runs_left
 from .predictions import Predictions, load_labels, load_predictions
 from .pretrained import (
@@ -12,19 +15,23 @@ from .pretrained import (
     pretrained_names,
     publish,
 )
-from .queue import Claim, record_all, train_and_record
+from .queue import Claim, record_all, train_and_keep, train_and_record
 from .record import (
     Run,
     as_record,
+    find_runs,
     labels_file,
     load_record,
     load_runs,
     new_records_folder,
     predictions_file,
     record_file,
+    run_folders,
+    trained_folder,
     weights_file,
 )
 from .replay import (
+    checkpoint_file,
     difference,
     load_data,
     profile,
@@ -36,27 +43,41 @@ from .replay import (
     show_profile,
     summarize,
 )
+from .scores import Score, kept_scores, load_network, mean_scores, new_scores
 
 __all__ = [
     "Card",
     "Claim",
+    "Comparison",
+    "Exported",
+    "Pair",
     "Predictions",
     "Pretrained",
     "Question",
     "Run",
+    "Score",
+    "Summary",
     "as_record",
+    "checkpoint_file",
+    "compare_runs",
     "difference",
+    "export_onnx",
+    "find_runs",
+    "kept_scores",
     "labels_file",
     "load_card",
     "load_data",
     "load_labels",
+    "load_network",
     "load_predictions",
     "load_pretrained",
     "load_pretrained_predictions",
     "load_record",
     "load_runs",
     "load_weights",
+    "mean_scores",
     "new_records_folder",
+    "new_scores",
     "predictions_file",
     "pretrained_names",
     "profile",
@@ -67,11 +88,15 @@ __all__ = [
     "record_file",
     "results",
     "run",
+    "run_folders",
     "run_seeds",
     "runs_left",
     "seeds_of",
     "show_profile",
+    "summaries",
     "summarize",
+    "train_and_keep",
     "train_and_record",
+    "trained_folder",
     "weights_file",
 ]

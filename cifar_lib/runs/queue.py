@@ -10,14 +10,16 @@ from filelock import FileLock, Timeout
 from safetensors.torch import save_model
 
 from .. import CourseError, data
+from ..data import Dataset
 from ..recipes import Recipe
 from ..system import distributed
 from ..system.files import acquire, atomic_write, explain_os_error, remove, remove_left_behind
-from ..training import RunKey, train
+from ..training import Callback, RunKey, train
 from .predictions import save_labels, save_predictions
 from .record import (
     PREDICTIONS,
     WEIGHTS,
+    Run,
     as_record,
     labels_file,
     load_record,
@@ -93,8 +95,10 @@ def train_and_record(
     device: str | None = None,
     keep_weights: bool = False,
     renew: bool = False,
-    progress: bool = True,
+    progress: bool | Iterable[Callback] = True,
     wait: bool = True,
+    compiled: bool = False,
+    dataset: Dataset | None = None,
 ) -> Claim:
     """Train a recipe and write its record and its predictions. What is recorded already is left alone.
 
@@ -106,7 +110,9 @@ def train_and_record(
         keep_weights: write the trained weights beside them.
         renew: replace a record that has no predictions, as those of earlier versions. Where its weights
             were kept they are evaluated anew, else the recipe is trained again.
+        progress, compiled: as in `training.train`.
         wait: whether to wait while another process is at this run; else it is `Claim.BUSY` at once.
+        dataset: the images, when they are at hand; loaded when training needs them.
 
     Returns:
         `Claim.MINE` if it was trained by this call, `Claim.DONE` if it was recorded already.
@@ -120,11 +126,11 @@ def train_and_record(
         # Of several processes that train as one, the first holds the lock and tells what all do.
         claim = distributed.on_first(lambda: _claim(recipe, path, lock, wait, renew))
         if claim is Claim.MINE:
-            dataset = data.load(recipe.data)
+            dataset = dataset if dataset is not None else data.load(recipe.data)
             if path.exists() and path.with_suffix(WEIGHTS).exists():
                 done = evaluated_anew(load_record(path), dataset)
             else:
-                done = _trained(recipe, dataset, seed, device, progress)
+                done = _trained(recipe, dataset, seed, device, progress, compiled)
             _write(done, dataset, path, keep_weights)
         if distributed.rank() == 0 and (lock.is_locked or claim is Claim.MINE):
             _finish(recipe, path, lock)
@@ -136,6 +142,46 @@ def train_and_record(
 def _renewed_in(folder, renew):
     """The folder, by default one of the user's own: a record of an installed package stays as it is."""
     return new_records_folder() if renew and folder is None else folder
+
+
+def train_and_keep(
+    recipe: Recipe,
+    dataset: Dataset,
+    seed: int,
+    *,
+    folder: Path | str,
+    device: str | None = None,
+    progress: bool | Iterable[Callback] = True,
+    compiled: bool = False,
+) -> tuple[Run, bool]:
+    """Train a recipe and keep the run with its weights; one that is there already is read instead.
+
+    Args:
+        folder, device, progress, compiled: as in `train_and_record`.
+
+    Returns:
+        The run as it was kept, and whether it was trained by this call.
+
+    Raises:
+        CourseError: as in `train_and_record`; or the folder has this run of other training images.
+    """
+    claim = train_and_record(
+        recipe,
+        seed,
+        folder=folder,
+        device=device,
+        keep_weights=True,
+        progress=progress,
+        compiled=compiled,
+        dataset=dataset,
+    )
+    path = record_file(recipe.name, seed, folder)
+    kept = distributed.on_first(partial(load_record, path))
+    if kept.key.images != dataset.key:
+        raise CourseError(
+            f"{path} was trained on other images than those found here: move it away, or take another folder."
+        )
+    return kept, claim is Claim.MINE
 
 
 def _claim(recipe, path, lock, wait, renew):
@@ -160,9 +206,11 @@ def _is_done(recipe, path, renew):
     return not renew or path.with_suffix(PREDICTIONS).exists()
 
 
-def _trained(recipe, dataset, seed, device, progress):
+def _trained(recipe, dataset, seed, device, progress, compiled):
     checkpoint = checkpoint_file(RunKey(recipe, dataset.key, seed))
-    trained = train(recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=progress)
+    trained = train(
+        recipe, dataset, seed, device=device, checkpoint=checkpoint, progress=progress, compiled=compiled
+    )
     return as_run(recipe, dataset, seed, trained)
 
 

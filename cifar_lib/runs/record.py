@@ -133,6 +133,11 @@ class Run:
         return f"{self.recipe.name}, seed {self.seed}: test accuracy {share:.1%} of {n:,}. {how}."
 
     @property
+    def folder(self) -> Path | None:
+        """Where the record lies that this run was read from; None for a run that was trained here and now."""
+        return self._folder
+
+    @property
     def key(self) -> RunKey:
         """What makes another training the same run."""
         images = self.data["n_train"] + self.data["n_val"]
@@ -252,13 +257,65 @@ def load_runs(name: str, folder: Path | str | None = None) -> list[Run]:
         CourseError: there is none.
     """
     # Where both folders have a seed, the course's record counts, as in `record_file`.
-    folders = [Path(folder)] if folder else [new_records_folder(), RECORDED]
-    near = [path for place in folders for path in place.glob(f"{name}-seed*.json")]
-    found = {path.stem.removeprefix(f"{name}-seed"): path for path in near}
-    paths = [found[seed] for seed in sorted(filter(str.isdecimal, found), key=int)]  # copies have other names
+    folders = [Path(folder)] if folder else [RECORDED, new_records_folder()]
+    paths = _record_files_in(folders, name)
     if not paths:
         raise CourseError(f"No run of {name!r} is recorded: python -m cifar_lib record {name}")
-    return [load_record(path) for path in paths]
+    return [load_record(path) for path in paths.values()]
+
+
+def find_runs(name: str, folder: Path | str | None = None) -> dict[int, Run]:
+    """The runs of a recipe that are kept, by seed.
+
+    Args:
+        folder: where to look, by default in `run_folders`: where the command line keeps what it trains, and
+            among the course's records. Where both have a run of the same seed, the first is taken.
+
+    Raises:
+        CourseError: there is none.
+    """
+    folders = [Path(folder)] if folder is not None else run_folders()
+    paths = _record_files_in(folders, name)
+    if not paths:
+        raise CourseError(
+            f"No run of {name!r} lies in {' or '.join(map(str, folders))}: python -m cifar_lib list runs "
+            f"shows those that there are."
+        )
+    return {seed: load_record(path) for seed, path in paths.items()}
+
+
+def run_folders() -> list[Path]:
+    """Where runs are looked for by default: among your own trainings, then among the course's records."""
+    return list(dict.fromkeys([trained_folder(), RECORDED, new_records_folder()]))
+
+
+def kept_names(folder: Path) -> list[str]:
+    """The names of the recipes of which a folder has records, sorted."""
+    return sorted({path.name.rpartition("-seed")[0] for path in folder.glob("*-seed*.json")})
+
+
+def trained_folder() -> Path:
+    """Where the command `train` keeps its runs, unless it is told another folder.
+
+    It is a folder in the cache, because the other commands then find a run whatever folder they are called
+    in, and because the current folder may be one that nobody wants files in, or may write to.
+    """
+    return cache_folder() / "trained"
+
+
+def record_files(name: str, folder: Path) -> dict[int, Path]:
+    """The records of a recipe in a folder, by seed."""
+    found = {path.stem.removeprefix(f"{name}-seed"): path for path in folder.glob(f"{name}-seed*.json")}
+    # Copies have other names.
+    return {int(seed): found[seed] for seed in sorted(filter(str.isdecimal, found), key=int)}
+
+
+def _record_files_in(folders, name):
+    """The records of a recipe by seed; where two folders have a seed, the first counts."""
+    found: dict[int, Path] = {}
+    for folder in folders:
+        found = record_files(name, folder) | found
+    return dict(sorted(found.items()))
 
 
 def new_records_folder() -> Path:

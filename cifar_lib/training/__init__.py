@@ -1,5 +1,6 @@
 """The training loop, what prepares it, and the checkpoints from which it resumes."""
 
+from .callbacks import Callback, EpochBar, EpochLines, EpochObjects, TensorBoard
 from .checkpoint import RunKey, load_checkpoint, save_checkpoint
 from .loop import train, train_epoch, validate
 from .muon import Muon, orthogonal
@@ -10,9 +11,14 @@ from .version import CODE_VERSION
 
 __all__ = [
     "CODE_VERSION",
+    "Callback",
+    "EpochBar",
+    "EpochLines",
+    "EpochObjects",
     "Muon",
     "RunKey",
     "Setup",
+    "TensorBoard",
     "Trained",
     "augmentation_at",
     "load_checkpoint",

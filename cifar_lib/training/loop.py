@@ -2,16 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from .. import CourseError, evaluate
 from ..data import Dataset, Images, batches, epoch_seed
@@ -19,6 +17,7 @@ from ..recipes import Recipe
 from ..system import device as devices
 from ..system import distributed
 from ..system.threads import Threads
+from .callbacks import Callback, told
 from .checkpoint import RunKey, load_checkpoint, save_checkpoint
 from .optimizers import training_loss
 from .setup import augmentation_at, set_up
@@ -33,7 +32,7 @@ def train(
     *,
     device: str | None = None,
     checkpoint: Path | None = None,
-    progress: bool = False,
+    progress: bool | Iterable[Callback] = False,
     compiled: bool = False,
 ) -> Trained:
     """Train a recipe's network on 90 % of the training images and validate it on the other 10 %.
@@ -45,7 +44,7 @@ def train(
         seed: sets the initial weights, the order of the images, augmentation and dropout; 0 to 2³² − 1.
         device: "cpu", "cuda" or "cuda:1"; None for a GPU where there is one, else the CPU.
         checkpoint: a file that is written after each epoch. If it exists, training resumes from it.
-        progress: show a progress bar.
+        progress: show a progress bar; or callbacks, which are told of each step and of each epoch.
         compiled: let `torch.compile` fuse the forward and the backward pass, and on a GPU record them as
             CUDA graphs. This takes a minute or more for each size of the images, and its rounding differs.
 
@@ -73,13 +72,16 @@ def train(
     first = distributed.rank() == 0  # the only process that writes files and shows progress
     with (
         _compiled(setup.model, compiled) as model,
-        _Bar(len(history), recipe.epochs, shown=progress and first) as bar,
-        Threads(setup.device, shown=progress and first) as threads,
+        told(progress, first) as callbacks,
+        Threads(setup.device, shown=bool(callbacks)) as threads,
     ):
+        for callback in callbacks:
+            callback.on_start(key, history, len(setup.training) // recipe.batch_size)
+        before_step = partial(_each, [threads, *(callback.on_step for callback in callbacks)])
         for epoch in range(len(history) + 1, recipe.epochs + 1):
             start = time.perf_counter()
             _seed_dropout(seed, epoch)
-            loss = train_epoch(recipe, model, setup.optimizer, setup.training, seed, epoch, threads)
+            loss = train_epoch(recipe, model, setup.optimizer, setup.training, seed, epoch, before_step)
             training_seconds = time.perf_counter() - start
             validation = validate(setup.model, setup.validation)
             seconds = time.perf_counter() - start
@@ -88,9 +90,10 @@ def train(
             entry |= {"seconds": round(seconds, 3), "training_seconds": round(training_seconds, 3)}
             history.append(entry)
             trained.seconds += seconds
-            bar.show(loss, validation["val_accuracy"])
             if checkpoint is not None and first:
                 save_checkpoint(checkpoint, key, trained, setup.optimizer)
+            for callback in callbacks:
+                callback.on_epoch(entry)
     trained.device = threads.describe(trained.device)
     setup.model.eval()
     return trained
@@ -171,6 +174,12 @@ def validate(model: nn.Module, images: Images) -> dict[str, float | None]:
     return {"val_loss": evaluate.loss(outputs, labels), "val_accuracy": evaluate.accuracy(outputs, labels)}
 
 
+def _each(functions: Iterable[Callable[[], None]]) -> None:
+    """Call all of them."""
+    for function in functions:
+        function()
+
+
 def _seed_dropout(seed: int, epoch: int) -> None:
     """Seed PyTorch's own generator, so that dropout draws the same in an epoch after a resume.
 
@@ -200,23 +209,3 @@ def _compiled(model: nn.Module, wanted: bool) -> Iterator[nn.Module]:
         raise CourseError(
             f"torch.compile does not work here ({type(error).__name__}): leave out --compile."
         ) from error
-
-
-class _Bar:
-    """A progress bar over the epochs that shows the latest loss and accuracy."""
-
-    def __init__(self, done: int, epochs: int, shown: bool):
-        self._bar = tqdm(initial=done, total=epochs, disable=not shown, unit="epoch")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.close()
-
-    def show(self, loss: float, accuracy: float | None) -> None:
-        shown = "not validated" if accuracy is None else f"{accuracy:.1%}"
-        self._bar.set_postfix(loss=f"{loss:.3f}", accuracy=shown, refresh=False)
-        self._bar.update()

@@ -1,5 +1,7 @@
 """The book's recipes."""
 
+import re
+
 import pytest
 
 from cifar_lib import CourseError, recipes
@@ -97,3 +99,35 @@ def test_recipes_are_found_by_the_name_they_bear():
 def test_an_unknown_name_is_answered_with_the_nearest(name, words):
     with pytest.raises(CourseError, match=words):
         recipes.get(name)
+
+
+def test_only_the_books_recipes_keep_their_names():
+    paper = recipes.get("paper")
+    assert recipes.under_own_name(paper) == paper
+    assert recipes.under_own_name(recipes.get("paper-quick")).name == "paper-quick"
+    changed = recipes.under_own_name(paper.replace(epochs=5))
+    assert re.fullmatch(r"paper\+[0-9a-f]{8}", changed.name)
+    assert changed == paper.replace(epochs=5, name=changed.name)
+    assert recipes.under_own_name(changed) == changed
+    assert recipes.under_own_name(paper.replace(epochs=6)).name != changed.name
+    assert recipes.under_own_name(paper.replace(name="mine", epochs=5)).name.startswith("mine+")
+
+
+@pytest.mark.parametrize(
+    ("fields", "changes"),
+    [
+        ({}, []),
+        ({"epochs": 5, "flip": True, "optimizer": "sgd"}, ["epochs=5", "optimizer=sgd", "flip=true"]),
+        ({"options": {"width": 16}}, ["options.width=16"]),
+        ({"sides": [[0, 24], [0.5, 32]]}, ["sides=[[0,24],[0.5,32]]"]),
+        ({"model": "mlp", "options": {"hidden": [8]}}, ["model=mlp", 'options={"hidden":[8]}']),
+    ],
+)
+def test_changes_are_named_as_they_were_set(fields, changes):
+    changed = recipes.under_own_name(recipes.get("paper").replace(**fields))
+    assert recipes.changes_of(changed) == changes
+
+
+def test_an_option_that_was_removed_is_a_change():
+    changed = recipes.under_own_name(recipes.get("study").replace(options={}))
+    assert recipes.changes_of(changed) == ["options={}"]

@@ -1,0 +1,178 @@
+"""Two recipes side by side: how much their accuracies differ, how sure that is, where they disagree."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from .. import CourseError, evaluate
+from .predictions import load_labels
+from .record import Run, labels_file, predictions_file
+
+MOST_SHOWN = 12  # numbers of images in a line of text; as_dict has all of them
+RESULTS = {
+    "test": "test_accuracy",
+    "val": "val_accuracy",
+    "test_views": "test_accuracy_views",
+    "val_views": "val_accuracy_views",
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two networks of one seed: the images that only one of them gets right, and McNemar's p.
+
+    Source: see `evaluate.mcnemar`.
+    """
+
+    seed: int
+    only_first: int
+    only_second: int
+    p: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How two recipes' accuracies differ.
+
+    Args:
+        names: the two recipes.
+        part: the images: "test" or "val"; with "_views" the mean over the views.
+        seeds: of each side.
+        accuracies: of each side, the mean over its seeds, 0 to 1.
+        interval: of the first accuracy less the second, 95 %; None where a side has one seed.
+        images: how many; None where predictions are missing, or of other images.
+        over: what the interval knows of: "seeds and images", or "seeds" where predictions are missing.
+        pairs: of the seeds that both have; empty where predictions are missing.
+        only_first, only_second: the images that all networks of one side and none of the other get right,
+            by their number in the data set, from 0.
+    """
+
+    names: tuple[str, str]
+    part: str
+    seeds: tuple[list[int], list[int]]
+    accuracies: tuple[float, float]
+    interval: tuple[float, float] | None
+    images: int | None = None
+    over: str = "seeds"
+    pairs: list[Pair] = field(default_factory=list)
+    only_first: list[int] = field(default_factory=list)
+    only_second: list[int] = field(default_factory=list)
+
+    @property
+    def difference(self) -> float:
+        """The first accuracy less the second."""
+        return self.accuracies[0] - self.accuracies[1]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, as it is printed as JSON."""
+        content = vars(self) | {"difference": self.difference, "pairs": [vars(pair) for pair in self.pairs]}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items()}
+
+    def __str__(self) -> str:
+        lines = [
+            f"{name}: {accuracy:.2%} ({self.part}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})"
+            for name, accuracy, seeds in zip(self.names, self.accuracies, self.seeds, strict=True)
+        ]
+        difference = f"difference: {100 * self.difference:+.2f} points"
+        if self.interval is None:
+            lines.append(f"{difference}, without an interval, because one seed says nothing about others")
+        else:
+            low, high = (f"{100 * limit:+.2f}" for limit in self.interval)
+            lines.append(f"{difference} (95 % interval over {self.over}: {low} to {high})")
+        if self.over == "seeds":
+            lines.append("Where they disagree is not known: no predictions for the same images are kept.")
+        lines += [
+            f"seed {pair.seed}: {pair.only_first:,} images that only {self.names[0]} gets right, "
+            f"{pair.only_second:,} that only {self.names[1]} does; McNemar's p = {pair.p:.2g}"
+            for pair in self.pairs
+        ]
+        for first, second, images in (
+            (*self.names, self.only_first),
+            (*self.names[::-1], self.only_second),
+        ):
+            if images:
+                more = f" and {len(images) - MOST_SHOWN:,} more" if len(images) > MOST_SHOWN else ""
+                lines.append(
+                    f"right in all runs of {first} and in none of {second}: {len(images):,} images: "
+                    f"{', '.join(map(str, images[:MOST_SHOWN]))}{more}"
+                )
+        return "\n".join(lines)
+
+
+def compare_runs(first: Mapping[int, Run], second: Mapping[int, Run], part: str = "test") -> Comparison:
+    """Compare the runs of two recipes on the images that both were evaluated on.
+
+    Where predictions are kept, the interval knows of seeds and images (`evaluate.difference_interval`), else
+    of the seeds alone (`evaluate.welch_interval`).
+
+    Args:
+        first, second: the runs of each side, by seed.
+        part: "test", "val", "test_views" or "val_views".
+
+    Raises:
+        CourseError: a run has no such part, or its predictions are damaged.
+    """
+    first, second = dict(sorted(first.items())), dict(sorted(second.items()))
+    shares = _shares(first, part), _shares(second, part)
+    several = min(len(first), len(second)) > 1
+    shown = Comparison(
+        names=(_name(first), _name(second)),
+        part=part,
+        seeds=(list(first), list(second)),
+        accuracies=(statistics.fmean(shares[0]), statistics.fmean(shares[1])),
+        interval=evaluate.welch_interval(*shares)[1:] if several else None,
+    )
+    if not _on_same_images([*first.values(), *second.values()]):
+        return shown
+    one, other = _right(first, part), _right(second, part)
+    estimate = evaluate.difference_interval(one, other) if several else None
+    return replace(
+        shown,
+        images=one.shape[1],
+        interval=(estimate.low, estimate.high) if estimate else None,
+        over="seeds and images",
+        pairs=[
+            Pair(seed, *evaluate.mcnemar(one[shown.seeds[0].index(seed)], other[shown.seeds[1].index(seed)]))
+            for seed in sorted(first.keys() & second.keys())
+        ],
+        only_first=(one.all(0) & ~other.any(0)).nonzero().flatten().tolist(),
+        only_second=(other.all(0) & ~one.any(0)).nonzero().flatten().tolist(),
+    )
+
+
+def _name(side):
+    return next(iter(side.values())).recipe.name
+
+
+def _shares(side, part):
+    """The accuracy of each run, as its record has it."""
+    missing = [seed for seed, run in side.items() if run.result.get(RESULTS[part]) is None]
+    if missing:
+        name = side[missing[0]].recipe.name
+        raise CourseError(f"{name!r}, seed {missing[0]}, was not evaluated on {part!r}: choose another part.")
+    return [run.result[RESULTS[part]] for run in side.values()]
+
+
+def _on_same_images(runs):
+    """Whether all runs have predictions, for the same images in the same order."""
+    if not all(predictions_file(run.recipe.name, run.seed, run.folder).exists() for run in runs):
+        return False
+    # A variant changes the images but keeps the order of the originals, so it can be paired with them.
+    originals = {
+        (run.data["name"].partition("/")[0], run.data["fingerprint"].partition("/")[0], run.data["n_test"])
+        for run in runs
+    }
+    tests = {(run.data["name"], run.data.get("test_fingerprint")) for run in runs}
+    return len(originals) == 1 and len(tests) == len({name for name, _ in tests})
+
+
+def _right(side, part):
+    """Whether each run is right about each image: bool [runs, images]."""
+    rows = []
+    for run in side.values():
+        labels, _ = load_labels(labels_file(run.data["name"], run.folder))
+        rows.append(run.predictions(part).right(labels[part.removesuffix("_views")]))
+    return torch.stack(rows)

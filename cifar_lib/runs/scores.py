@@ -1,0 +1,125 @@
+"""The accuracies of a run, each with its interval over images."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_model
+from torch import Tensor, nn
+
+from .. import CourseError, evaluate, models
+from ..data import Dataset
+from ..evaluate import Estimate
+from ..recipes import Recipe
+from .predictions import Predictions, predict_parts
+from .record import Run
+from .replay import held_out
+
+PARTS = {  # in the order in which they are shown
+    "val": "validation",
+    "test": "test",
+    "val_views": "validation, mean of the views",
+    "test_views": "test, mean of the views",
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many images of a part a network gets right.
+
+    Args:
+        part: "val", "test", "val_views" or "test_views", see `Run.predictions`.
+        right: bool [N], whether it is right about each image.
+    """
+
+    part: str
+    right: Tensor
+
+    @property
+    def accuracy(self) -> float:
+        """The share of images that it gets right, 0 to 1."""
+        return self.right.double().mean().item()
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval over images, see `evaluate.interval`."""
+        return evaluate.interval(self.accuracy, len(self.right))
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return (
+            f"{PARTS[self.part]:>10}: {self.accuracy:.1%} of {len(self.right):,} images "
+            f"(95 % interval {low:.1%} to {high:.1%})"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Part, accuracy, interval and number of images, as they are printed as JSON."""
+        return {
+            "part": self.part,
+            "accuracy": self.accuracy,
+            "interval": list(self.interval),
+            "images": len(self.right),
+        }
+
+
+def kept_scores(run: Run, dataset: Dataset) -> list[Score]:
+    """The scores of a run by the predictions that are kept with it.
+
+    Raises:
+        CourseError: no predictions were kept.
+    """
+    return _scores(run.all_predictions(), run.recipe, dataset)
+
+
+def new_scores(network: nn.Module, recipe: Recipe, dataset: Dataset, parts: tuple[str, ...]) -> list[Score]:
+    """The scores of a network, evaluated here and now.
+
+    Args:
+        parts: "val" and "test", or one of them. A recipe without a holdout has no "val".
+    """
+    images = {part: found for part, found in held_out(recipe, dataset).items() if part in parts}
+    return _scores(predict_parts(network, images, recipe.views)[0], recipe, dataset)
+
+
+def mean_scores(several: Iterable[list[Score]]) -> dict[str, Estimate]:
+    """The mean accuracy over seeds, by part, with an interval over other seeds and other images.
+
+    Args:
+        several: the scores of each seed, at least two.
+    """
+    by_part: dict[str, list[Tensor]] = {}
+    for scores in several:
+        for score in scores:
+            by_part.setdefault(score.part, []).append(score.right)
+    most = max(map(len, by_part.values()))  # a part that not all seeds have is left out
+    return {
+        part: evaluate.accuracy_interval(torch.stack(rows))
+        for part, rows in by_part.items()
+        if len(rows) == most
+    }
+
+
+def load_network(recipe: Recipe, dataset: Dataset, file: Path | str) -> nn.Module:
+    """A recipe's network for the images of a data set, with the weights of a safetensors file.
+
+    Raises:
+        CourseError: the file is missing, damaged, or has the weights of another network.
+    """
+    network = models.build(recipe, dataset.shape, len(dataset.classes))
+    try:
+        load_model(network, str(file))
+    except (SafetensorError, RuntimeError, OSError):
+        missing = not Path(file).exists()
+        why = "does not exist" if missing else f"is no safetensors file with the weights of {recipe.name!r}"
+        raise CourseError(f"{file} {why}: name the file that train or record kept.") from None
+    return network.eval()
+
+
+def _scores(found: dict[str, Predictions], recipe: Recipe, dataset: Dataset) -> list[Score]:
+    labels = {part: images.labels for part, images in held_out(recipe, dataset).items()}
+    return [
+        Score(part, found[part].right(labels[part.removesuffix("_views")])) for part in PARTS if part in found
+    ]

@@ -1,0 +1,27 @@
+"""Where images are is said without reading them."""
+
+import fakes
+import pytest
+
+from cifar_lib import data
+
+
+@pytest.mark.parametrize(
+    "write", [fakes.write_parquet, lambda folder, _: (folder / "cifar-10-python.tar.gz").write_bytes(b"")]
+)
+def test_originals_are_seen_and_not_read(write, folder):
+    assert data.whereabouts("cifar10").startswith(f"not in {folder}")
+    write(folder, fakes.cifar())
+    assert data.whereabouts("cifar10").startswith(f"not prepared yet; {folder}")
+
+
+def test_prepared_images_are_named(folder, monkeypatch):
+    parts = fakes.cifar()
+    fakes.expect(monkeypatch, "cifar10", parts)
+    fakes.write_parquet(folder, parts)
+    data.load("cifar10")
+    assert data.whereabouts("cifar10") == f"prepared in {data.prepared_file('cifar10')}"
+
+
+def test_generated_images_need_no_files():
+    assert all("no files" in data.whereabouts(name) for name in data.GENERATORS)

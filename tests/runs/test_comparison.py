@@ -1,0 +1,137 @@
+"""Two recipes are compared as their records say, with numbers that can be worked out by hand."""
+
+import json
+
+import pytest
+import torch
+
+from cifar_lib import CourseError, evaluate, runs
+from cifar_lib.__main__ import main
+from cifar_lib.runs.predictions import Predictions, save_labels, save_predictions
+
+LABELS = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+
+
+@pytest.fixture
+def write(tmp_path, tiny):
+    """Writes a run that is right about some of ten images; returns nothing."""
+
+    def one(name, seed, right, predictions=True, fingerprint="ten", **changes):
+        path = runs.record_file(name, seed, tmp_path)
+        recipe = tiny.replace(name=name, epochs=1, holdout=False, **changes)
+        share = len(right) / 10
+        run = runs.Run(
+            recipe=recipe,
+            model={"name": "skip-cnn", "parameters": 1, "flops": 1, "shape": [3, 32, 32], "classes": 10},
+            data={
+                "name": "toy",
+                "fingerprint": "training",
+                "n_train": 10,
+                "n_val": 0,
+                "n_test": 10,
+                "test_fingerprint": fingerprint,
+            },
+            seed=seed,
+            history=[{"epoch": 1, "rate": 0.1, "train_loss": 1.0, "seconds": 1.0}],
+            result={"test_accuracy": share, "test_top2": share, "test_loss": 1.0},
+            environment={"device": "CPU", "torch": "2", "python": "3", "code": "0"},
+            seconds=1.0,
+        )
+        path.write_text(json.dumps(runs.as_record(run)))
+        if predictions:
+            first = torch.where(torch.isin(torch.arange(10), torch.tensor(right)), LABELS, (LABELS + 1) % 10)
+            classes = torch.stack([first, (LABELS + 2) % 10], dim=1).byte()
+            notes = {"images": fingerprint}
+            found = {"test": Predictions(classes, torch.full((10, 2), 0.4))}
+            save_predictions(path.with_suffix(".predictions.gz"), found, notes)
+            save_labels(runs.labels_file("toy", tmp_path), {"test": LABELS}, {})
+
+    return one
+
+
+@pytest.fixture
+def compare(tmp_path):
+    def both(part="test"):
+        return runs.compare_runs(runs.find_runs("one", tmp_path), runs.find_runs("other", tmp_path), part)
+
+    return both
+
+
+def test_where_predictions_are_kept_images_are_paired(write, compare):
+    write("one", 0, [0, 1, 2, 3, 4, 5])
+    write("one", 1, [0, 1, 2, 3, 6])
+    write("other", 1, [2, 3, 4, 8])
+    write("other", 2, [3, 4, 5, 8])
+    found = compare()
+    assert found.accuracies == pytest.approx((0.55, 0.4))
+    assert found.difference == pytest.approx(0.15)
+    assert found.seeds == ([0, 1], [1, 2]) and found.images == 10
+    # Seed 1 is the only one of both: 0, 1, 6 against 4, 8. Five coins show three heads or more with p 1/2.
+    assert found.pairs == [runs.Pair(1, 3, 2, pytest.approx(1.0))]
+    assert found.only_first == [0, 1] and found.only_second == [8]
+    sides = [[[0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 6]], [[2, 3, 4, 8], [3, 4, 5, 8]]]
+    tables = [torch.stack([torch.isin(LABELS, torch.tensor(right)) for right in side]) for side in sides]
+    expected = evaluate.difference_interval(*tables)
+    assert found.interval == (expected.low, expected.high) and found.over == "seeds and images"
+
+
+def test_without_predictions_the_seeds_means_are_compared(write, compare):
+    for seed, right in enumerate([[0, 1, 2, 3, 4, 5], [0, 1, 2, 3]]):
+        write("one", seed, right, predictions=False)
+        write("other", seed, right[2:])
+    found = compare()
+    assert found.accuracies == pytest.approx((0.5, 0.3))
+    # Welch: both variances are 0.02, so t has two degrees of freedom: 4.3027 · √(0.02/2 + 0.02/2) = 0.6085.
+    assert found.interval == pytest.approx((0.2 - 0.6085, 0.2 + 0.6085), abs=1e-4)
+    assert (found.over, found.pairs, found.images) == ("seeds", [], None)
+    assert "no predictions for the same images are kept" in str(found)
+
+
+def test_predictions_for_other_images_are_not_paired(write, compare):
+    write("one", 0, [0, 1])
+    write("other", 0, [2], fingerprint="ten others")
+    assert compare().pairs == []
+
+
+def test_one_seed_has_no_interval_but_its_images(write, compare):
+    write("one", 0, [0, 1, 2])
+    write("other", 0, [2])
+    found = compare()
+    assert found.interval is None and "one seed says nothing about others" in str(found)
+    assert found.pairs == [runs.Pair(0, 2, 0, pytest.approx(0.5))]
+
+
+def test_a_part_that_was_not_evaluated_is_named(write, compare):
+    write("one", 0, [0])
+    write("other", 0, [0])
+    with pytest.raises(CourseError, match="'one', seed 0, was not evaluated on 'val'"):
+        compare("val")
+
+
+def test_the_command_prints_the_comparison(write, compare, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("cifar_lib.recipes.get", lambda name: None)
+    write("one", 0, [0, 1, 2])
+    write("other", 0, [2])
+    words = ["compare", "one", "other", "--folder", str(tmp_path)]
+    assert main(words) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "one: 30.00% (test, seed 0)",
+        "other: 10.00% (test, seed 0)",
+        "difference: +20.00 points, without an interval, because one seed says nothing about others",
+        "seed 0: 2 images that only one gets right, 0 that only other does; McNemar's p = 0.5",
+        "right in all runs of one and in none of other: 2 images: 0, 1",
+    ]
+    assert main([*words, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["event"] == "comparison" and printed["only_first"] == [0, 1]
+    assert printed["pairs"] == [{"seed": 0, "only_first": 2, "only_second": 0, "p": 0.5}]
+
+
+def test_your_own_run_goes_before_the_courses_of_the_same_seed(write, tmp_path, recorded_folder):
+    for place, seeds in ((runs.trained_folder(), [1]), (recorded_folder, [0, 1])):
+        place.mkdir(exist_ok=True)
+        for seed in seeds:
+            write("one", seed, [0], predictions=False)
+            runs.record_file("one", seed, tmp_path).rename(runs.record_file("one", seed, place))
+    found = runs.find_runs("one")
+    assert {seed: run.folder for seed, run in found.items()} == {0: recorded_folder, 1: runs.trained_folder()}
