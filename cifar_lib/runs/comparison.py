@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from .. import CourseError, evaluate
+from .listing import seeds_as_text
 from .predictions import load_labels
 from .record import Run, labels_file, predictions_file
 
@@ -73,7 +74,7 @@ class Comparison:
 
     def __str__(self) -> str:
         lines = [
-            f"{name}: {accuracy:.2%} ({self.part}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})"
+            f"{name}: {accuracy:.2%} ({self.part}, seed{'s' * (len(seeds) > 1)} {seeds_as_text(seeds)})"
             for name, accuracy, seeds in zip(self.names, self.accuracies, self.seeds, strict=True)
         ]
         difference = f"difference: {100 * self.difference:+.2f} points"

@@ -36,10 +36,10 @@ class Summary:
         if self.fault:
             return f"{self.name:24} {self.fault}"
         line = (
-            f"{self.name:24} seed{'s' * (len(self.seeds) > 1)} {_as_text(self.seeds)}: "
+            f"{self.name:24} seed{'s' * (len(self.seeds) > 1)} {seeds_as_text(self.seeds)}: "
             f"{evaluate.format_percent(self.accuracies)} of {self.images:,} test images"
         )
-        line += f", weights of {_as_text(self.weights)}" if self.weights else ""
+        line += f", weights of {seeds_as_text(self.weights)}" if self.weights else ""
         return line + (f"  ({', '.join(self.changes)})" if self.changes else "")
 
     def as_dict(self) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _summary(name, folder):
     )
 
 
-def _as_text(seeds):
+def seeds_as_text(seeds: list[int]) -> str:
     """Seeds as --seeds takes them: 0-4 or 0,2,5."""
     if len(seeds) > 1 and all(after == before + 1 for before, after in pairwise(seeds)):
         return f"{seeds[0]}-{seeds[-1]}"
