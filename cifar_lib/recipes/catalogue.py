@@ -226,7 +226,8 @@ def under_own_name(recipe: Recipe) -> Recipe:
             return recipe
     except CourseError:
         pass
-    fields = json.dumps(recipe.replace(name="any").as_dict(), sort_keys=True)
+    # Without defaults, so that a field that is added later changes no name.
+    fields = json.dumps(recipe.model_dump(exclude={"name"}, exclude_defaults=True), sort_keys=True)
     digest = hashlib.sha256(fields.encode()).hexdigest()[:8]
     return recipe.replace(name=f"{recipe.name.partition('+')[0] or 'changed'}+{digest}")
 
