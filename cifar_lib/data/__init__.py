@@ -7,6 +7,7 @@ from .images import Dataset, Images, fingerprint
 from .loading import cache_folder, data_folder, load, prepared_file
 from .photographs import photograph, photographs_in
 from .specs import SPECS
+from .upload import UploadButton
 from .variants import (
     VARIANTS,
     colour_noise,
@@ -27,6 +28,7 @@ __all__ = [
     "Augmentation",
     "Dataset",
     "Images",
+    "UploadButton",
     "augment",
     "batches",
     "cache_folder",
