@@ -22,6 +22,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from safetensors.torch import save_file
 
 from cifar_lib import CourseError, data, evaluate, models, recipes, runs
@@ -489,3 +490,28 @@ def test_any_bytes_are_no_record(content):
 @pytest.mark.parametrize("content", [b"[" * 100_000, b'{"a":' * 100_000, b"1" * 5_000, b"\xef\xbb\xbf{}"])
 def test_long_and_deep_json_is_no_record(content):
     assert read(content) is None
+
+
+# Photographs
+
+
+@cache
+def photo(kind):
+    """A turned photograph in one format."""
+    exif, buffer = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 70, 3), dtype=np.uint8)
+    options = {"exif": exif} if kind in ("PNG", "JPEG", "TIFF", "WEBP") else {}
+    Image.fromarray(pixels).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@both(st.sampled_from(["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM"]), edits, st.booleans())
+def test_a_photograph_with_any_bytes_changed(kind, changes, fit):
+    found = or_sentence(data.photograph, edited(photo(kind), changes), fit)
+    assert found is None or (found.dtype, found.shape) == (torch.uint8, (3, 32, 32))
+
+
+@both(st.binary(max_size=200))
+def test_any_bytes_as_a_photograph(content):
+    assert or_sentence(data.photograph, content) is None
