@@ -8,13 +8,11 @@ import base64
 import hashlib
 import json
 import os
-import re
 import sys
 from pathlib import Path
 
 import nbclient
 import nbformat
-import yaml
 
 from cifar_lib.system.files import atomic_write
 
@@ -22,6 +20,15 @@ FOLDER = Path(__file__).resolve().parent
 REPOSITORY = FOLDER.parent
 FRONT = {"chapter": "05", "cell": "seven"}
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+# What nbconvert needs to save a chapter as a script. Python's version would differ.
+LANGUAGE = {
+    "codemirror_mode": {"name": "ipython", "version": 3},
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": "ipython3",
+}
 
 
 def main(wanted):
@@ -39,7 +46,6 @@ def execute(path):
     # Else the last digits of a training depend on what other programs leave it.
     os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
     notebook = nbformat.read(path, as_version=4)
-    write_address(notebook, path.name)
     client = nbclient.NotebookClient(
         notebook,
         timeout=1200,
@@ -67,26 +73,6 @@ def chapters():
     return sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
 
 
-def address():
-    """(owner/name, branch) of the repository, from `_config.yml`."""
-    repository = yaml.safe_load((REPOSITORY / "_config.yml").read_text())["repository"]
-    return repository["url"].removeprefix("https://github.com/"), repository["branch"]
-
-
-def write_address(notebook, name):
-    """Put the repository's address into the Colab link and the set-up cell."""
-    slug, branch = address()
-    colab = f"https://colab.research.google.com/github/{slug}/blob/{branch}/notebooks/{name}"
-    archive = f"https://github.com/{slug}/archive/refs/heads/{branch}.zip"
-    for cell in notebook.cells:
-        link = r"https://colab\.research\.google\.com/github/[^)\s\"]*"
-        cell.source = re.sub(link, colab, cell.source)
-        if cell.id == "setup":
-            cell.source = re.sub(
-                r"https://github\.com/[^\"\s]*\.zip", archive, cell.source
-            )
-
-
 def tidy(notebook):
     """Leave nothing that differs from one execution to the next; note what was run."""
     for cell in notebook.cells:
@@ -94,7 +80,7 @@ def tidy(notebook):
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": KERNEL,
-            "language_info": {"name": "python"},
+            "language_info": LANGUAGE,
             "course": {
                 "profile": "recorded",
                 "code": code_hash(notebook),
@@ -105,8 +91,12 @@ def tidy(notebook):
 
 
 def code_hash(notebook):
-    """A hash of the code cells: when it changes, the stored outputs are stale."""
-    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    """A hash of the code cells: when it changes, the stored outputs are stale.
+
+    The set-up cell is left out: it prints nothing, and names a fork by its address.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    sources = [cell.source for cell in code if cell.id != "setup"]
     return hashlib.sha256(json.dumps(sources).encode()).hexdigest()[:16]
 
 

@@ -274,19 +274,6 @@ def test_no_output_names_a_path_of_the_machine(chapter):
         assert not re.search(r"/(home|root|tmp|work|Users)/", json.dumps(cell.outputs)), cell.id
 
 
-def test_the_address_in_chapters_is_that_of_the_configuration(chapter):
-    before = [cell.source for cell in chapter.cells]
-    name = next(path.name for path in CHAPTERS if nbformat.read(path, 4) == chapter)
-    execute.write_address(chapter, name)
-    assert [cell.source for cell in chapter.cells] == before
-
-
-def test_the_address_stands_nowhere_else():
-    slug, _ = execute.address()
-    for path in [*PROSE, REPOSITORY / "environment.yml", REPOSITORY / "pyproject.toml"]:
-        assert slug not in path.read_text(), path.name
-
-
 def test_conda_installs_the_same_pins():
     assert "-r requirements.txt" in (REPOSITORY / "environment.yml").read_text()
 

@@ -1,7 +1,8 @@
-"""What the launch button brings: a notebook, and a set-up cell that fetches the library and nothing twice."""
+"""A chapter opened anywhere: its set-up cell brings the library, or says what to do, and nothing twice."""
 
 import ast
 import http.server
+import importlib.util
 import os
 import re
 import shutil
@@ -12,6 +13,8 @@ import tomllib
 from functools import partial
 from pathlib import Path
 
+import nbclient
+import nbconvert
 import nbformat
 import pytest
 
@@ -78,14 +81,12 @@ def files_of(python):
     }
 
 
-def as_in_colab(path, address):
-    """The notebook, in a kernel in which `google.colab` is imported, with the archive at `address`."""
+def from_archive(path, address):
+    """The notebook, with the archive at `address`."""
     notebook = nbformat.read(path, as_version=4)
     (setup,) = (cell for cell in notebook.cells if cell.id == "setup")
     setup.source, count = ARCHIVE.subn(address, setup.source)
     assert count == 1
-    fake = 'import sys, types\nsys.modules["google.colab"] = types.ModuleType("google.colab")'
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(fake))
     return notebook
 
 
@@ -139,6 +140,93 @@ def test_a_chapter_imports_only_what_the_set_up_cell_brings(path):
     assert not re.findall(r"__file__|\.\./|notebooks/|sys\.path", "\n".join(code))
 
 
+def set_up_cells():
+    return [cell.source for path in CHAPTERS for cell in nbformat.read(path, 4).cells if cell.id == "setup"]
+
+
+def test_the_set_up_cell_is_the_same_in_all_chapters():
+    assert len(set_up_cells()) == len(CHAPTERS) and len(set(set_up_cells())) == 1
+
+
+@pytest.fixture
+def set_up(monkeypatch):
+    """Run the set-up cell with only these packages to be had, and a pip that ends so; the calls of pip."""
+
+    def set_up(*packages, pip_ends=0):
+        calls = []
+
+        def import_module(name):
+            if name not in packages:
+                raise ModuleNotFoundError(f"No module named {name!r}")
+
+        def run(words):
+            calls.append(words)
+            return subprocess.CompletedProcess(words, pip_ends)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(subprocess, "run", run)
+            patch.setattr(importlib.util, "find_spec", lambda name: object() if name in packages else None)
+            patch.setattr(importlib, "import_module", import_module)
+            exec(set_up_cells()[0], {})
+        return calls
+
+    return set_up
+
+
+def test_where_the_library_is_the_set_up_cell_does_nothing(set_up, capfd):
+    assert set_up("cifar_lib") == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_where_pytorch_is_the_set_up_cell_brings_the_library(set_up):
+    """As in Colab and Kaggle, and in SageMaker's kernels for PyTorch."""
+    ((python, *words, wanted),) = set_up("torch")
+    assert (python, words) == (sys.executable, ["-m", "pip", "install", "--quiet"])
+    assert wanted.startswith("cifar_lib[book] @ https://github.com/")
+
+
+@pytest.mark.parametrize(
+    ("packages", "said"), [((), "PyTorch is missing, too: "), (("torch",), "In Kaggle, switch on Internet")]
+)
+def test_where_the_library_cannot_come_by_itself_one_line_is_named(packages, said, set_up):
+    with pytest.raises(ModuleNotFoundError) as caught:
+        set_up(*packages, pip_ends=1)
+    assert said in str(caught.value) and caught.value.__suppress_context__
+    line = str(caught.value).partition("run in a cell of its own: ")[2]
+    assert re.fullmatch(r'pip install "cifar_lib\[book\] @ https://\S+\.zip"', line)
+
+
+@pytest.mark.parametrize("version", [(3, 8), (3, 10)])
+def test_the_set_up_cell_names_an_older_python_in_one_sentence(version, monkeypatch):
+    ast.parse(set_up_cells()[0], feature_version=version)
+    monkeypatch.setattr(sys, "version_info", (*version, 0, "final", 0))
+    with pytest.raises(
+        SystemExit, match=r"^The course needs Python 3\.11 or later: choose another kernel\.$"
+    ):
+        exec(set_up_cells()[0], {})
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_can_be_saved_as_a_script(path):
+    """As `jupyter nbconvert --to script` and jupytext do it."""
+    notebook = nbformat.read(path, as_version=4)
+    exporter = nbconvert.ScriptExporter()
+    text, resources = exporter.from_notebook_node(notebook)
+    assert resources["output_extension"] == ".py"
+    assert "get_ipython" not in text  # without IPython, too
+    compile(text, path.stem, "exec")
+    magics = re.compile(r"^(\s*)([%!])", re.M)
+    code = [magics.sub(r"\1# \2", cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+    compile("\n\n".join(code), path.stem, "exec")
+
+
+def test_a_chapter_starts_in_any_folder(tmp_path, monkeypatch):
+    notebook = nbformat.read(CHAPTERS[0], as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "code"][:2]
+    monkeypatch.setenv("CIFAR_PROFILE", "quick")
+    nbclient.NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
+
+
 def test_the_oldest_pytorch_that_is_allowed_is_the_oldest_that_is_tried():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     tried = (REPOSITORY / "requirements-oldest.txt").read_text().splitlines()
@@ -152,7 +240,7 @@ def test_the_set_up_cell_leaves_colabs_packages_alone_and_the_chapter_runs(colab
     assert not any(path.parts[0] == "cifar_lib" for path in before)
     folder = tmp_path / "empty"
     folder.mkdir()
-    execute(colab, as_in_colab(CHAPTERS[0], archive), folder)
+    execute(colab, from_archive(CHAPTERS[0], archive), folder)
     after = files_of(colab)
     changed = {path for path in before if after.get(path) != before[path]}
     assert not changed, sorted(map(str, changed))[:10]
@@ -163,7 +251,7 @@ def test_the_set_up_cell_leaves_colabs_packages_alone_and_the_chapter_runs(colab
     }
 
     # A second chapter in the same machine: its set-up cell finds all there.
-    second = as_in_colab(CHAPTERS[1], archive)
+    second = from_archive(CHAPTERS[1], archive)
     second.cells = [cell for cell in second.cells if cell.cell_type == "code"][:2]
     execute(colab, second, folder)
     again = files_of(colab)
