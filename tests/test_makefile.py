@@ -1,4 +1,4 @@
-"""`make test` runs all of its parts, with the GNU make 3.81 of macOS too; without make the same commands do."""
+"""`make test` runs all of its parts, with the GNU make 3.81 of macOS too; others take the same commands."""
 
 import re
 import shutil

@@ -278,6 +278,17 @@ def test_conda_installs_the_same_pins():
     assert "-r requirements.txt" in (REPOSITORY / "environment.yml").read_text()
 
 
+def test_the_pins_accept_a_pytorch_for_the_cpu_alone():
+    """Its version ends in +cpu; else pip would put the larger one in its place."""
+    from packaging.requirements import Requirement
+
+    lines = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        if line.startswith("torch"):
+            pinned = Requirement(line)
+            assert pinned.specifier.contains(f"{line.partition('==')[2]}+cpu"), line
+
+
 def test_the_pins_satisfy_the_library_s_lower_bounds():
     import tomllib
 
