@@ -472,7 +472,18 @@ def _data(arguments, output):
         dataset = data.load(name)
         print(dataset)
         print(f"  fingerprint of the training images {dataset.fingerprint[:16]}")
-        print(f"  originals in {data.data_folder()}, prepared file in {data.cache_folder()}")
+        if dataset.place is not None:
+            print(f"  originals {dataset.place}{_but(dataset.place, data.data_folder().absolute())}")
+            prepared = data.prepared_file(name)
+            print(f"  prepared file {prepared if prepared.exists() else 'not kept'}")
+
+
+def _but(place, folder):
+    """What else is true of the originals of a prepared file that is used although `folder` holds none."""
+    if not place.exists():
+        return ", which are no longer there"
+    near = folder in (place.absolute(), *place.absolute().parents) or place.absolute() == folder.parent
+    return "" if near else f", because {folder} holds none"
 
 
 def _predict(arguments, out=print):

@@ -375,9 +375,26 @@ def test_data_says_what_was_found_and_where(folder, cache, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "cifar10: 40 training and 10 test images, 3×32×32, from Hugging Face parquet files" in out
     assert fingerprint[:16] in out
-    assert str(folder) in out
-    assert str(cache) in out
-    assert data.prepared_file("cifar10").exists()
+    prepared = data.prepared_file("cifar10")
+    assert prepared.exists() and prepared.parent == cache
+    assert out.splitlines()[-2:] == [f"  originals {folder / 'cifar10'}", f"  prepared file {prepared}"]
+
+
+def test_data_does_not_say_that_images_lie_where_they_do_not(folder, tmp_path, monkeypatch, capsys):
+    parts = fakes.cifar()
+    fakes.expect(monkeypatch, "cifar10", parts)
+    paths = fakes.write_parquet(folder, parts)
+    data.load("cifar10")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("CIFAR_DATA", str(tmp_path / "empty"))
+    assert main(["data", "cifar10"]) == 0
+    place = folder / "cifar10"
+    assert f"  originals {place}, because {tmp_path / 'empty'} holds none" in capsys.readouterr().out
+    for path in paths:
+        path.unlink()
+    place.rmdir()
+    assert main(["data", "cifar10"]) == 0
+    assert f"  originals {place}, which are no longer there" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ claim is checked against the limits below before memory or time is spent on it.
 
 import gzip
 import io
+import re
 import stat
 import struct
 import tarfile
@@ -16,11 +17,10 @@ from pathlib import Path, PureWindowsPath
 from typing import cast
 
 from .. import CourseError
+from .decoding import IMAGE_ENDINGS, LARGEST_IMAGE_FILE, LARGEST_IN_ALL, MOST_FILES
 
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
-LARGEST_IMAGE_FILE = 1_000_000  # bytes; an image of 32×32 has 3,072 and its file perhaps some metadata
-LARGEST_IN_ALL = 1_000_000_000
-MOST_FILES = 150_000  # 60,000 images, and the second file that macOS packs with each
+NUMBERED = re.compile(r"\d+_([A-Za-z]+)")
+ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz")
 LARGEST_ZIP_DIRECTORY = 20_000_000  # bytes; about 130 for each of MOST_FILES
 LARGEST_TAR_HEADER = 32_000  # in all its blocks; Python 3.11 searches it in quadratic time
 DAMAGED_ARCHIVE = (
@@ -41,7 +41,7 @@ def archive_files(archive: Path) -> Iterator[tuple[str, bytes]]:
     Raises:
         CourseError: the archive is damaged, or an entry could do harm.
     """
-    read = _zip_files if archive.suffix == ".zip" else _tar_files
+    read = _zip_files if archive.suffix.lower() == ".zip" else _tar_files
     try:
         yield from read(archive)
     except DAMAGED_ARCHIVE:
@@ -126,11 +126,25 @@ class _Check:
         self.bytes += size
         if self.entries > MOST_FILES or self.bytes > LARGEST_IN_ALL:
             raise CourseError(f"{self.archive} is refused: it holds far more than CIFAR-10's images.")
-        return is_class_image(name)
+        return labelled(name) is not None
 
 
-def is_class_image(name: str) -> bool:
-    """Whether a path ends as `train/<class>/*.png` does, or `test/`, or with the ending of a JPEG."""
-    parts = name.split("/")
-    is_image = name.lower().endswith(IMAGE_ENDINGS) and not parts[-1].startswith(".")
-    return is_image and len(parts) >= 3 and parts[-3] in ("train", "test")
+def labelled(name: str) -> tuple[str, str, str] | None:
+    """What the path of an image says: part, class, and the folder that both lie in; None if it says neither.
+
+    Paths are `train/<class>/*.png` or `train/<number>_<class>.png`, and the same with `test`.
+    """
+    *above, file = name.split("/")
+    numbered = NUMBERED.fullmatch(file.rpartition(".")[0])
+    if not file.lower().endswith(IMAGE_ENDINGS) or any(is_hidden(part) for part in (*above, file)):
+        return None
+    if above and numbered and above[-1].lower() in ("train", "test"):
+        return above[-1].lower(), numbered[1], "".join(f"{part}/" for part in above[:-1])
+    if len(above) > 1 and above[-2].lower() in ("train", "test"):
+        return above[-2].lower(), above[-1], "".join(f"{part}/" for part in above[:-2])
+    return None
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is one that programs keep for themselves."""
+    return name.startswith(".") or name in ("__MACOSX", "@eaDir")

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .. import CourseError
 from .augmentation import Augmentation, augment, draw_shifts
 from .images import Images
 
@@ -31,7 +32,15 @@ def normalize(pixels: Tensor) -> Tensor:
 
     The constants serve every data set here (CIFAR-10's own channel means are 0.49, 0.48, 0.45,
     its standard deviations 0.25, 0.24, 0.26), so a network needs no statistics beside its weights.
+
+    Raises:
+        CourseError: the pixels are floats, which have been scaled already.
     """
+    if pixels.is_floating_point():
+        raise CourseError(
+            f"The pixels are {str(pixels.dtype).removeprefix('torch.')}, so they have been scaled already: "
+            f"give whole numbers from 0 to 255 (uint8), or leave this step out."
+        )
     return (pixels.float() / 255 - 0.5) / 0.25
 
 

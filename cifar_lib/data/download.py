@@ -37,6 +37,7 @@ def fetch(name: str, folder: Path) -> None:
     Raises:
         CourseError: no mirror gave the right bytes, or `folder` cannot be written.
     """
+    looked = _what_is_in(folder)  # before anything is written there
     for file, checksum in SPECS[name].downloads.items():
         target = folder / file
         if _is_right(target, checksum):
@@ -47,7 +48,7 @@ def fetch(name: str, folder: Path) -> None:
             try:
                 acquire(lock)
                 if not _is_right(target, checksum):  # another process may have been quicker
-                    _fetch_one(SPECS[name].mirrors, target, checksum)
+                    _fetch_one(SPECS[name].mirrors, target, checksum, looked)
             finally:
                 lock.release()
             remove(lock.lock_file)  # whoever waited for it finds the file
@@ -55,7 +56,7 @@ def fetch(name: str, folder: Path) -> None:
             raise CourseError(explain_os_error(error, target)) from None
 
 
-def _fetch_one(mirrors: tuple[str, ...], target: Path, checksum: str) -> None:
+def _fetch_one(mirrors: tuple[str, ...], target: Path, checksum: str, looked: str) -> None:
     part = target.with_name(f"{target.name}.part")
     reasons = dict.fromkeys(mirrors, "")
     for pause in (0, PAUSE_SECONDS):
@@ -71,8 +72,17 @@ def _fetch_one(mirrors: tuple[str, ...], target: Path, checksum: str) -> None:
     raise CourseError(
         f"{target.name} could not be downloaded ({told}). Three ways out: try again "
         f"later, a partial file is continued; put {target.name} into {target.parent} by hand; or "
-        f"set CIFAR_DATA to a folder that holds the images already."
+        f"set CIFAR_DATA to a folder that holds the images already (looked in {looked})."
     )
+
+
+def _what_is_in(folder: Path) -> str:
+    if not folder.is_dir():
+        return f"{folder}, which is not there"
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    if not names:
+        return f"{folder}, which is empty"
+    return f"{folder}, which holds {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
 
 
 def _try_mirror(url: str, part: Path, checksum: str) -> str:

@@ -2,17 +2,37 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from .. import CourseError
+
 
 @dataclass(frozen=True)
 class Images:
-    """Pixels, uint8 [N, C, H, W], and their labels, int64 [N]."""
+    """Pixels, uint8 [N, C, H, W], and their labels, int64 [N].
+
+    Raises:
+        CourseError: they are no such tensors, or not equally many. Other whole numbers than uint8 pass,
+            because sums and differences of pixels are images, too; what a network is given must be 0 to 255.
+    """
 
     pixels: Tensor
     labels: Tensor
+
+    def __post_init__(self) -> None:
+        check_form(self.pixels)
+        if not isinstance(self.labels, Tensor) or self.labels.dtype != torch.int64 or self.labels.ndim != 1:
+            raise CourseError(
+                f"Labels are {_in_words(self.labels)}, but must be a tensor int64 [N], the number of each "
+                f"image's class: use torch.as_tensor(labels).long(), and argmax(1) for one-hot rows."
+            )
+        if len(self.labels) != len(self.pixels):
+            raise CourseError(
+                f"There are {len(self.pixels):,} images, but {len(self.labels):,} labels: each image has one."
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -34,6 +54,7 @@ class Dataset:
         classes: the names of the classes, in the order of the labels.
         source: where the images came from, in words.
         fingerprint: see `fingerprint`; of the training images as they were before any variant.
+        place: the folder or the archive that the images were read from; None where no file was.
     """
 
     name: str
@@ -42,6 +63,7 @@ class Dataset:
     classes: tuple[str, ...]
     source: str
     fingerprint: str
+    place: Path | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -60,6 +82,78 @@ class Dataset:
             f"{self.name}: {len(self.train):,} training and {len(self.test):,} test images, "
             f"{shape}, from {self.source}"
         )
+
+
+def check_form(pixels: Tensor) -> None:
+    """Make sure that these can be pixels: whole numbers [N, C, H, W].
+
+    No value is looked at, so that no step waits for a GPU.
+
+    Raises:
+        CourseError: they have another type or shape, such as floats from 0 to 1, which would be scaled twice.
+    """
+    if not isinstance(pixels, Tensor):
+        raise CourseError(
+            f"The pixels are {_in_words(pixels)}, but must be a tensor uint8 [N, C, H, W]: convert them with "
+            f"torch.as_tensor(pixels)."
+        )
+    if pixels.dtype == torch.bool or pixels.is_floating_point() or pixels.is_complex():
+        raise CourseError(
+            f"The pixels are {_in_words(pixels)}, but must be whole numbers from 0 to 255 (uint8), because "
+            f"the library scales them: for values from 0 to 1 use (pixels * 255).round().to(torch.uint8)."
+        )
+    if pixels.ndim != 4:
+        hint = "for a single image use pixels[None]" if pixels.ndim == 3 else "four axes are needed"
+        raise CourseError(f"The pixels are {_in_words(pixels)}, but must be uint8 [N, C, H, W]: {hint}.")
+    if pixels.shape[1] not in (1, 3) and pixels.shape[3] in (1, 3):
+        raise CourseError(
+            f"The pixels are {_in_words(pixels)}, with the channels last: use pixels.permute(0, 3, 1, 2)."
+        )
+
+
+def check_values(images: Images, classes: int | None = None) -> None:
+    """Make sure that a network can be given these images, and that their labels are those of so many classes.
+
+    Raises:
+        CourseError: a pixel is not from 0 to 255, or a label is not that of a class.
+    """
+    if not len(images) or images.pixels.is_meta:
+        return
+    check_range(images.pixels)
+    if images.pixels.max() <= 1 < len(images):
+        raise CourseError(
+            "No pixel is larger than 1, but they go from 0 to 255: for values from 0 to 1 use "
+            "(pixels * 255).round().to(torch.uint8) on the floats, before they are made whole numbers."
+        )
+    low, high = int(images.labels.min()), int(images.labels.max())
+    if classes is not None and not 0 <= low <= high < classes:
+        raise CourseError(
+            f"The labels go from {low} to {high}, but {classes} classes have 0 to {classes - 1}: "
+            f"count the classes from 0."
+        )
+
+
+def check_range(pixels: Tensor) -> None:
+    """Make sure that whole numbers are pixels, 0 to 255; free of cost for uint8, which can be nothing else.
+
+    Raises:
+        CourseError: they are not.
+    """
+    if pixels.dtype != torch.uint8 and pixels.numel():
+        low, high = int(pixels.min()), int(pixels.max())
+        if not 0 <= low <= high <= 255:
+            raise CourseError(
+                f"The pixels go from {low} to {high}, but must be 0 to 255: convert them to uint8."
+            )
+
+
+def _in_words(values: object) -> str:
+    shape = getattr(values, "shape", None)
+    dtype = getattr(values, "dtype", None)
+    kind = type(values).__name__ if dtype is None or not isinstance(values, Tensor) else ""
+    parts = [kind, "" if dtype is None else str(dtype).removeprefix("torch.")]
+    parts.append("" if shape is None else str([*shape]))
+    return " ".join(part for part in parts if part)
 
 
 def fingerprint(images: Images) -> str:

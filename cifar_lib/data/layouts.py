@@ -1,275 +1,277 @@
 """The layouts in which a person may already have the images, each read into `Images`.
 
-`find` tries them in turn. A layout that is there but damaged is an error and never passed over, because
-what the reader put there is what they mean to use. Pickles are opened only after their checksum has
-matched; archives are read in memory, and nothing is unpacked to disk. What a header claims is checked
-before memory or time is spent on it.
+`find` looks into a folder, and into those around it that the images are likely to lie in, for each layout of
+the table in turn. It opens no file. A layout that is there but damaged is an error and never passed over,
+because what the reader put there is what they mean to use. Pickles are opened only after their checksum has
+matched; archives are read in memory, and nothing is unpacked to disk. What a header claims is checked before
+memory or time is spent on it.
 """
 
-import gzip
 import hashlib
-import io
-import math
-import pickle
+import os
 import re
-import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image
 
 from .. import CourseError
-from ..system.files import md5
-from .archives import LARGEST_IMAGE_FILE, LARGEST_IN_ALL, MOST_FILES, archive_files, is_class_image
+from . import digits, folders, tables, toronto
+from .archives import ARCHIVE_ENDINGS
+from .decoding import IMAGE_ENDINGS
+from .folders import PARTS, Part, entries
 from .images import Images
 from .specs import SPECS, Spec
 
-ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz")
+# Names of files and folders that say which data set they hold, and not CIFAR-100, CIFAR-10-C or this course.
+SAYS = {
+    "cifar10": re.compile(
+        r"(?<![a-z])cifar[-_ ]?10(?![0-9a-z]|\.\d(?!z)|[-_ ]?(?:[a-z]|lt|dvs)(?![a-z])|[-_]by[-_]experiment)"
+    ),
+    "mnist": re.compile(r"^(?!.*fashion).*(?<![a-z])mnist(?![a-z])"),
+}
+ALSO_AT_THE_TOP = {"plain_text"}  # what Hugging Face calls the one form of its CIFAR-10
+DEEPEST = 4  # folders below one whose name says the data set; Hugging Face's cache has three
+MOST_FOLDERS = 1_000
+# Files that hold images as a rule, in whatever layout.
+DATA_ENDINGS = (*IMAGE_ENDINGS, *ARCHIVE_ENDINGS, *".parquet .arrow .bin .mat .npz .npy .pkl .pickle".split())
+DATA_ENDINGS += tuple(".h5 .hdf5 .mdb .tfrecord .tfrecords .rec .beton .7z .rar .bz2 .xz .zst .pt".split())
+SAYS_PART = re.compile(r"(?<![a-z])(train|training|test|val|data|images)(?![a-z])")
 
-Part = tuple[npt.NDArray[np.uint8], npt.ArrayLike]  # pixels [N, C, H, W] and labels [N], not checked yet
 
+@dataclass(frozen=True)
+class Layout:
+    """One way in which the files of a data set lie in a folder.
 
-def find(name: str, folder: str | Path) -> tuple[Images, Images, str] | None:
-    """The images of "cifar10" or "mnist" under `folder`, or None when no layout is there.
-
-    Returns:
-        The training images, the test images, and the layout in words.
-
-    Raises:
-        CourseError: a layout is there, but incomplete or damaged.
+    Args:
+        words: what it is called.
+        files_in: the files of this layout in a folder; none where it is another one.
+        read: these files -> pixels and labels of the training and the test images.
+        anywhere: files of such names are the data set's wherever they lie. Others are looked for only where
+            the reader points, or where a folder's name says the data set.
     """
-    folder = Path(folder)
-    for layout, read in LAYOUTS[name].items():
-        try:
-            found = read(folder) if folder.is_dir() else None
-        except OSError as error:
-            raise CourseError(f"{error.filename or folder} cannot be read: {error.strerror}.") from None
-        if found is not None:
-            train, test = found
-            return _checked(train, SPECS[name], layout), _checked(test, SPECS[name], layout), layout
-    return None
+
+    words: str
+    files_in: Callable[[Path], list[Path]]
+    read: Callable[[list[Path], Spec], list[Part]]
+    anywhere: bool = True
 
 
-def read_torchvision_cifar(folder: Path) -> list[Part] | None:
-    """`cifar-10-batches-py/` or the archive it comes in, each file checked against its MD5."""
-    ((name, checksum),) = SPECS["cifar10"].downloads.items()
-    unpacked, archive = folder / "cifar-10-batches-py", folder / name
-    if unpacked.is_dir():
-        return _read_batches(lambda name: (unpacked / name).read_bytes(), unpacked)
-    if not archive.exists():
-        return None
-    if md5(archive) != checksum:
-        raise CourseError(f"{archive} is damaged (its checksum differs): delete it, then run again.")
-    with tarfile.open(archive) as tar:
-
-        def read(name: str) -> bytes:
-            content = tar.extractfile(f"cifar-10-batches-py/{name}")
-            if content is None:
-                raise KeyError(name)  # a folder
-            return content.read()
-
-        return _read_batches(read, archive)
-
-
-def read_parquet(folder: Path) -> list[Part] | None:
-    """Hugging Face's layout: `cifar10/train-00000-of-00003.parquet`, columns img{bytes}, label."""
-    for place in (folder / "cifar10", folder / "plain_text", folder):
-        shards = {part: sorted(place.glob(f"{part}-*-of-*.parquet")) for part in ("train", "test")}
-        if any(shards.values()):
-            return [_read_shards(shards[part], part, place) for part in ("train", "test")]
-    return None
-
-
-def read_class_folders(folder: Path) -> list[Part] | None:
-    """`cifar10/train/<class>/*.png` (or JPEG), as a folder or a .zip, .tar, .tgz archive."""
-    place = folder / "cifar10"
-    if (place / "train").is_dir():
-        names = sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
-        files = ((name, _content(place / name, LARGEST_IMAGE_FILE)) for name in names if is_class_image(name))
-        return _read_classes(files, place)
-    for ending in ARCHIVE_ENDINGS:
-        archive = folder / f"cifar10{ending}"
-        if archive.exists():
-            return _read_classes(archive_files(archive), archive)
-    return None
-
-
-def read_mnist(folder: Path) -> list[Part] | None:
-    """torchvision's layout: `MNIST/raw/*-ubyte`, or the same files with `.gz`."""
-    packed = [folder / name for name in SPECS["mnist"].downloads]
-    if not all(path.exists() or path.with_suffix("").exists() for path in packed):
-        return None  # what is missing can be downloaded
-    return [
-        (
-            _read_idx(folder, f"{part}-images-idx3-ubyte")[:, None],
-            _read_idx(folder, f"{part}-labels-idx1-ubyte"),
-        )
-        for part in ("train", "t10k")
-    ]
-
-
-LAYOUTS: dict[str, dict[str, Callable[[Path], list[Part] | None]]] = {
-    "cifar10": {
-        "torchvision's files": read_torchvision_cifar,
-        "Hugging Face parquet files": read_parquet,
-        "class folders": read_class_folders,
-    },
-    "mnist": {"torchvision's files": read_mnist},
+CIFAR10, MNIST = SPECS["cifar10"], SPECS["mnist"]
+LAYOUTS = {
+    "cifar10": [
+        Layout("torchvision's files", partial(toronto.files_in, ending=""), toronto.read_python),
+        Layout("the binary version's files", partial(toronto.files_in, ending=".bin"), toronto.read_binary),
+        Layout("the Matlab version's files", partial(toronto.files_in, ending=".mat"), toronto.read_matlab),
+        Layout("the archive of its authors", toronto.archives_in, toronto.read_archive),
+        Layout(
+            "Hugging Face parquet files",
+            partial(tables.files_in, ending=".parquet"),
+            tables.read_parquet,
+            anywhere=False,
+        ),
+        Layout(
+            "Hugging Face arrow files",
+            partial(tables.files_in, ending=".arrow"),
+            tables.read_arrow,
+            anywhere=False,
+        ),
+        Layout(
+            "Kaggle's files, a tenth of whose training images stand in for the test images",
+            folders.kaggle_files_in,
+            folders.read_kaggle,
+            anywhere=False,
+        ),
+        Layout("class folders", partial(folders.class_images_in, spec=CIFAR10), folders.read_class_images),
+        Layout(
+            "numbered images",
+            partial(folders.numbered_images_in, spec=CIFAR10),
+            folders.read_numbered_images,
+        ),
+        Layout(
+            "an archive of images",
+            partial(folders.archives_in, says=SAYS["cifar10"]),
+            folders.read_image_archive,
+        ),
+    ],
+    "mnist": [
+        Layout("torchvision's files", digits.idx_files_in, digits.read_idx_files, anywhere=False),
+        Layout("Keras's mnist.npz", digits.npz_files_in, digits.read_npz),
+        Layout(
+            "Hugging Face parquet files",
+            partial(tables.files_in, ending=".parquet"),
+            tables.read_parquet,
+            anywhere=False,
+        ),
+        Layout(
+            "Hugging Face arrow files",
+            partial(tables.files_in, ending=".arrow"),
+            tables.read_arrow,
+            anywhere=False,
+        ),
+    ],
 }
 
 
-def _checked(part: Part, spec: Spec, layout: str) -> Images:
+@dataclass(frozen=True)
+class Found:
+    """Files of one layout, not opened yet.
+
+    Args:
+        place: the folder that they lie in, or the archive.
+    """
+
+    name: str
+    layout: Layout
+    place: Path
+    files: list[Path]
+
+    def state(self) -> str:
+        """SHA-256 of path, size and time of change of every file: another one when any of them changes."""
+        digest = hashlib.sha256()
+        with _readable(self.place):
+            for path in self.files:
+                stat = path.stat()
+                digest.update(
+                    os.fsencode(path.absolute()) + f"\0{stat.st_size} {stat.st_mtime_ns}\n".encode()
+                )
+        return digest.hexdigest()
+
+    def read(self) -> tuple[Images, Images]:
+        """The training and the test images.
+
+        Raises:
+            CourseError: a file is missing or damaged, or does not hold what it should.
+        """
+        spec = SPECS[self.name]
+        with _readable(self.place):
+            train, test = self.layout.read(self.files, spec)
+        return _checked(train, spec, self.layout), _checked(test, spec, self.layout)
+
+
+def find(name: str, folder: str | Path) -> Found | None:
+    """Where the images of "cifar10" or "mnist" lie in `folder` or near it; None when no layout is there.
+
+    Raises:
+        CourseError: a folder cannot be read.
+    """
+    folder = Path(folder)
+    with _readable(folder):
+        for place, is_said in _places(name, folder):
+            for layout in LAYOUTS[name]:
+                files = layout.files_in(place) if is_said or layout.anywhere else []
+                if files:
+                    return Found(name, layout, files[0] if len(files) == 1 else place, files)
+    return None
+
+
+def refuse_look_alikes(name: str, folder: Path) -> None:
+    """Make sure that nothing in `folder` looks like the data set, so that a download brings nothing twice.
+
+    Raises:
+        CourseError: something does, in a layout that is not read.
+    """
+    with _readable(folder):
+        suspect = next(_look_alikes(SAYS[name], folder), None)
+    if suspect is not None:
+        title, known = SPECS[name].title, ", ".join(layout.words for layout in LAYOUTS[name])
+        raise CourseError(
+            f"{suspect} looks like {title}, but is in none of the layouts that are read ({known}): unpack or "
+            f"convert it, or set CIFAR_DATA to another folder, into which {title} is then downloaded."
+        )
+
+
+def _look_alikes(says: re.Pattern[str], folder: Path) -> Iterator[Path]:
+    """Files of the data set to judge by their names and by those of the folders above them."""
+    for path in (folder, *entries(folder).values()):
+        if not says.search(path.name.lower()):
+            continue
+        if path.is_dir():
+            for file in _files_below(path):
+                if SAYS_PART.search(file.relative_to(path).as_posix().lower()):
+                    yield from [file] if file.name.lower().endswith(DATA_ENDINGS) else []
+        elif path.name.lower().endswith(DATA_ENDINGS):
+            rest = says.sub("", path.stem.lower())
+            yield from [path] if not rest or SAYS_PART.search(rest) else []
+
+
+def _places(name: str, folder: Path) -> Iterator[tuple[Path, bool]]:
+    """Folders to look into, the likeliest first, and whether the reader or their name says the data set."""
+    if not folder.is_dir():
+        return
+    yield folder, True
+    inside = [path for path in entries(folder).values() if path.is_dir()]
+    says = SAYS[name]
+    # The reader may have named the folder itself, one above it or one of its parts.
+    said = [path for path in inside if says.search(path.name.lower()) or path.name in ALSO_AT_THE_TOP]
+    for place in said if not says.search(folder.name.lower()) else inside:
+        for below in _folders_below(place):
+            yield below, True
+    for place in inside:
+        if place not in said:
+            yield place, False
+            for below in _folders_of(place):
+                if says.search(below.name.lower()):
+                    yield below, True
+    if folder.name.lower() in PARTS:
+        yield folder.parent, True
+
+
+def _folders_of(place: Path) -> list[Path]:
+    try:
+        return [path for path in entries(place).values() if path.is_dir()]
+    except OSError:  # a folder of somebody else's beside the images
+        return []
+
+
+def _folders_below(place: Path) -> Iterator[Path]:
+    """A folder and those in it, the nearest first; not the images' own."""
+    level = [place]
+    for _ in range(DEEPEST):
+        yield from level
+        level = [below for each in level for below in _folders_of(each) if below.name.lower() not in PARTS][
+            :MOST_FOLDERS
+        ]
+
+
+def _files_below(place: Path) -> Iterator[Path]:
+    for folder in _folders_below(place):
+        for path in entries(folder).values():
+            if path.is_file():
+                yield path
+            elif path.name.lower() in PARTS:
+                yield from (below for each in _folders_below(path) for below in entries(each).values())
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CourseError(f"{error.filename or folder} cannot be read: {error.strerror}.") from None
+
+
+def _checked(part: Part, spec: Spec, layout: Layout) -> Images:
     pixels, labels = np.asarray(part[0]), np.asarray(part[1])
     if len(labels) == 0:
-        raise CourseError(f"No images in the {layout}: put them there, or remove the folder.")
+        raise CourseError(f"No images in {layout.words}: put them there, or remove the folder.")
     if len(labels) != len(pixels):
-        raise CourseError(f"The {layout} hold {len(pixels)} images, but {len(labels)} labels.")
+        raise CourseError(f"{layout.words} hold {len(pixels)} images, but {len(labels)} labels.")
     if pixels.shape[1:] != spec.shape:
         raise CourseError(f"The images are {pixels.shape[1:]}, but {spec.shape} is needed.")
-    if labels.min() < 0 or labels.max() >= len(spec.classes):
+    if labels.ndim != 1 or labels.min() < 0 or labels.max() >= len(spec.classes):
         raise CourseError(
             f"A label is {labels.min()} or {labels.max()}, but labels go from 0 to "
             f"{len(spec.classes) - 1}: these are not the expected images."
         )
+    if spec is SPECS["mnist"] and np.bincount(labels).tolist() == [6_000] * 10:
+        raise CourseError(
+            "There are exactly 6,000 images of each class, as Fashion-MNIST and KMNIST have them under the "
+            "same file names: fetch MNIST, which has other numbers of each digit."
+        )
     pixels = np.require(pixels, np.uint8, ["C", "W"])  # torch warns of arrays it may not write to
     return Images(torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)))
-
-
-def _read_batches(read: Callable[[str], bytes], place: Path) -> list[Part]:
-    return [_read_pickles(read, SPECS["cifar10"].members[part], place) for part in ("train", "test")]
-
-
-def _read_pickles(read: Callable[[str], bytes], checksums: dict[str, str], place: Path) -> Part:
-    pixels, labels = bytearray(), list[int]()
-    for name, checksum in checksums.items():
-        try:
-            content = read(name)
-        except (OSError, KeyError):
-            raise CourseError(f"{place} lacks {name}: delete it, then run again.") from None
-        if hashlib.md5(content).hexdigest() != checksum:
-            raise CourseError(f"{name} in {place} is damaged (its checksum differs): delete it.")
-        batch = pickle.loads(content, encoding="latin1")
-        pixels += batch["data"].tobytes()
-        labels += batch["labels"]
-    return _as_pixels(pixels), labels
-
-
-def _read_shards(shards: list[Path], part: str, place: Path) -> Part:
-    if not shards:
-        raise CourseError(f"{place} has no {part}-*.parquet: add the missing files.")
-    digits = re.search(r"-of-(\d+)", shards[0].name)
-    expected = int(digits[1]) if digits else 0
-    if len(shards) != expected:
-        raise CourseError(
-            f"{place} has {len(shards)} of {expected} {part} parquet files: add the missing ones."
-        )
-    pixels, labels = bytearray(), list[int]()
-    for shard in shards:
-        for i, (content, label) in enumerate(_read_shard(shard)):
-            pixels += _decode(content, f"image {i} of {shard}")
-            labels.append(label)
-    return _as_pixels(pixels), labels
-
-
-def _read_shard(shard: Path) -> Iterator[tuple[bytes, int]]:
-    """The images' bytes and their labels, one after the other.
-
-    Few are held at once, and the bytes stay a dictionary, because a small file can name one large value
-    for millions of rows.
-    """
-    import pyarrow
-    import pyarrow.compute
-    import pyarrow.parquet
-
-    pyarrow.set_memory_pool(pyarrow.system_memory_pool())  # the default one keeps 30 MB more for itself
-    try:
-        with pyarrow.parquet.ParquetFile(shard, read_dictionary=["img.bytes"]) as file:
-            groups = range(file.metadata.num_row_groups)
-            if (
-                len(groups) > MOST_FILES
-                or sum(file.metadata.row_group(i).total_byte_size for i in groups) > LARGEST_IN_ALL
-                or file.metadata.num_rows > MOST_FILES
-            ):
-                raise CourseError(f"{shard} is refused: it holds far more than CIFAR-10's images.")
-            for batch in _batches(file, groups):
-                images = batch.column("img").field("bytes")
-                longest = pyarrow.compute.max(pyarrow.compute.binary_length(images.dictionary)).as_py()
-                if longest is not None and longest > LARGEST_IMAGE_FILE:
-                    raise CourseError(f"{shard} is refused: an image in it is too large for a small image.")
-                labels = [int(label) for label in batch.column("label").to_pylist()]
-                yield from zip(images.to_pylist(), labels, strict=True)
-    except (pyarrow.ArrowException, OSError, KeyError, AttributeError, TypeError, ValueError, OverflowError):
-        raise CourseError(f"{shard} is damaged or not CIFAR-10: fetch this file again.") from None
-
-
-def _batches(file: Any, groups: range) -> Iterator[Any]:
-    """Batches of up to 100 rows, group by group: across groups the dictionary would grow."""
-    for group in groups:
-        yield from file.iter_batches(100, [group], columns=["img.bytes", "label"], use_threads=False)
-
-
-def _decode(content: bytes, what: str) -> bytes:
-    """PNG or JPEG bytes -> the 3 · 32 · 32 bytes of the image: channel by channel, row by row."""
-    try:
-        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
-            if image.size != (32, 32) or image.mode != "RGB":
-                width, height = image.size
-                raise CourseError(
-                    f"{what} is {width}×{height} {image.mode}: CIFAR-10's images are 32×32 RGB."
-                )
-            return np.asarray(image).transpose(2, 0, 1).tobytes()
-    except CourseError:
-        raise
-    except Exception:  # damaged files make Pillow raise nearly anything
-        raise CourseError(f"{what} cannot be read as PNG or JPEG: replace or remove it.") from None
-
-
-def _as_pixels(content: bytearray) -> npt.NDArray[np.uint8]:
-    """The bytes of images, one after the other -> uint8 [N, 3, 32, 32] in the same memory.
-
-    A bytearray grows in place where a list of images would have to be copied into one array.
-    """
-    return np.ndarray((len(content) // (3 * 32 * 32), 3, 32, 32), np.uint8, content)
-
-
-def _read_classes(files: Iterable[tuple[str, bytes]], place: Path) -> list[Part]:
-    classes = SPECS["cifar10"].classes
-    found = {part: (bytearray(), list[int]()) for part in ("train", "test")}
-    for name, content in files:
-        part, label, _ = name.split("/")[-3:]
-        if label not in classes:
-            raise CourseError(f"{place} has a class folder {label!r}: known are {', '.join(classes)}.")
-        pixels, labels = found[part]
-        pixels += _decode(content, f"{name} in {place}")
-        labels.append(classes.index(label))
-    for part, (_, labels) in found.items():
-        for index in sorted(set(range(len(classes))) - set(labels)):
-            raise CourseError(f"{place} has no images in {part}/{classes[index]}: add that class folder.")
-    return [(_as_pixels(pixels), labels) for pixels, labels in found.values()]
-
-
-def _content(path: Path, largest: int) -> bytes:
-    """The bytes of a file, if they are no more than `largest`."""
-    if path.stat().st_size > largest:
-        raise CourseError(f"{path} is too large ({path.stat().st_size:,} bytes): remove it, or replace it.")
-    return path.read_bytes()
-
-
-def _read_idx(folder: Path, name: str) -> npt.NDArray[np.uint8]:
-    plain, packed = folder / "MNIST" / "raw" / name, folder / "MNIST" / "raw" / f"{name}.gz"
-    if packed.exists():
-        if md5(packed) != SPECS["mnist"].downloads[packed.relative_to(folder).as_posix()]:
-            raise CourseError(f"{packed} is damaged (its checksum differs): delete it, then run again.")
-        content = gzip.decompress(packed.read_bytes())
-    else:
-        content = _content(plain, LARGEST_IN_ALL)
-    dimensions = 3 if "images" in name else 1
-    head = content[: 4 + 4 * dimensions]
-    shape = [int.from_bytes(head[i : i + 4]) for i in range(4, len(head), 4)]
-    if head[:4] != bytes([0, 0, 8, dimensions]) or not 0 < math.prod(shape) == len(content) - len(head):
-        raise CourseError(f"{plain} is damaged: delete it, then run again.")
-    return np.frombuffer(content, np.uint8, offset=len(head)).reshape(shape)

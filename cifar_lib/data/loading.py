@@ -27,9 +27,11 @@ Root = str | os.PathLike[str] | None
 def load(name: str, root: Root = None) -> Dataset:
     """A data set by name: "cifar10", "mnist", "toy" or "digits", or a variant such as "cifar10/shuffled".
 
-    "toy" and "digits" are generated. The others come from the first of these places that has them: the
-    prepared file in the cache folder; the layouts of torchvision, Hugging Face (parquet) or class
-    folders under `root`; a download into `root`.
+    "toy" and "digits" are generated. The others are looked for under `root` in every layout of the page
+    *What you can give it*, and downloaded into `root` where nothing is. What was read is kept as a prepared
+    file, which is taken the next time if the originals still have the same paths, sizes and times of change.
+    Where `root` holds no originals, a prepared file is taken if it was made from this `root`, or if its
+    training images are those of the recorded runs.
 
     Args:
         root: folder of the original files; by default `$CIFAR_DATA`, else the user's cache folder.
@@ -37,7 +39,8 @@ def load(name: str, root: Root = None) -> Dataset:
             user's cache folder if theirs is read-only.
 
     Raises:
-        CourseError: the name is unknown, a file is damaged, or nothing was found and no mirror answers.
+        CourseError: the name is unknown; a file is damaged; what lies there is in no known layout; or nothing
+            was found and no mirror answers.
 
     Warns:
         UserWarning: the images are not those of the recorded runs, or the prepared file was not kept.
@@ -54,7 +57,7 @@ def load(name: str, root: Root = None) -> Dataset:
         raise CourseError(f"{error.filename} cannot be used: {error.strerror}.") from None
     if real and dataset.fingerprint != SPECS[base].fingerprint:
         warnings.warn(
-            f"The training images found in {data_folder(root)} are not those of {base} (fingerprint "
+            f"The training images found in {dataset.place} are not those of {base} (fingerprint "
             f"{dataset.fingerprint[:12]}): they can be used, but no recorded run was trained on them.",
             stacklevel=2,
         )
@@ -86,7 +89,7 @@ def data_folder(root: Root = None) -> Path:
 
 
 def prepared_file(name: str, root: Root = None) -> Path:
-    """The path of a data set's prepared file; delete the file to have the originals read again."""
+    """The path of a data set's prepared file, which `load` makes anew when the originals change."""
     return cache_folder(root) / f"prepared-{name}.safetensors"
 
 
@@ -108,33 +111,46 @@ def _expanded(folder: str | os.PathLike[str]) -> Path:
 
 
 def _real(name: str, root: Root) -> Dataset:
-    prepared = prepared_file(name, root)
-    if prepared.exists():
-        return _open_prepared(prepared, name)
-    folder = data_folder(root)
+    folder, prepared = data_folder(root), prepared_file(name, root)
     found = layouts.find(name, folder)
+    kept = _open_prepared(prepared, name, folder, found) if prepared.exists() else None
+    if kept is not None:
+        return kept
     if found is None:
-        from . import download  # here, because most starts need no network library
-
-        download.fetch(name, folder)
-        found = layouts.find(name, folder)
-    if found is None:
-        raise CourseError(f"{folder} was changed during the download: run again.")
-    train, test, source = found
+        found = _download(name, folder)
+    state = found.state()  # before the reading, so that what changes during it counts as changed
+    train, test = found.read()
     mark, test_mark = put_in_content_order(train), put_in_content_order(test)
-    dataset = Dataset(name, train, test, SPECS[name].classes, source, mark)
-    _save_prepared(prepared, dataset, test_mark)
+    dataset = Dataset(name, train, test, SPECS[name].classes, found.layout.words, mark, found.place)
+    notes = {"root": _in_full(folder), "place": _in_full(found.place), "state": state}
+    _save_prepared(prepared, dataset, notes | {"test_fingerprint": test_mark})
     return dataset
 
 
-def _save_prepared(path: Path, dataset: Dataset, test_mark: str) -> None:
+def _download(name: str, folder: Path) -> layouts.Found:
+    from . import download  # here, because most starts need no network library
+
+    layouts.refuse_look_alikes(name, folder)
+    download.fetch(name, folder)
+    found = layouts.find(name, folder)
+    if found is None:
+        raise CourseError(f"{folder} was changed during the download: run again.")
+    return found
+
+
+def _in_full(path: Path) -> str:
+    """A path that means the same from every working directory, as text that any file may hold."""
+    return os.fsencode(path.absolute()).decode(errors="replace")
+
+
+def _save_prepared(path: Path, dataset: Dataset, notes: dict[str, str]) -> None:
     tensors = {
         "train.pixels": dataset.train.pixels,
         "train.labels": dataset.train.labels,
         "test.pixels": dataset.test.pixels,
         "test.labels": dataset.test.labels,
     }
-    notes = {"source": dataset.source, "fingerprint": dataset.fingerprint, "test_fingerprint": test_mark}
+    notes = notes | {"source": dataset.source, "fingerprint": dataset.fingerprint}
     try:
         with atomic_write(path) as aside:
             save_file(tensors, aside, notes)
@@ -144,11 +160,19 @@ def _save_prepared(path: Path, dataset: Dataset, test_mark: str) -> None:
         )
 
 
-def _open_prepared(path: Path, name: str) -> Dataset:
+def _open_prepared(path: Path, name: str, folder: Path, found: layouts.Found | None) -> Dataset | None:
+    """The prepared images, or None where they were made from other originals than those at hand."""
     try:
         with safe_open(path, "pt") as file:
-            part = {key: file.get_tensor(key) for key in file.keys()}
             notes = file.metadata()
+            if found is not None:
+                is_of_these = notes.get("state") == found.state()
+            else:
+                is_of_these = notes.get("root") == _in_full(folder)
+                is_of_these |= notes["fingerprint"] == SPECS[name].fingerprint  # as a download would be
+            if not is_of_these:
+                return None
+            part = {key: file.get_tensor(key) for key in file.keys()}
         # Copied, because the labels of a variant would keep the whole file in memory as a view into it.
         train = Images(part["train.pixels"], part["train.labels"].clone())
         test = Images(part["test.pixels"], part["test.labels"].clone())
@@ -157,8 +181,11 @@ def _open_prepared(path: Path, name: str) -> Dataset:
             promised.append((test, notes["test_fingerprint"]))
         fits = all(_fits(images, SPECS[name]) for images in (train, test))
         if fits and all(fingerprint(images) == mark for images, mark in promised):
-            return Dataset(name, train, test, SPECS[name].classes, notes["source"], notes["fingerprint"])
-    except (SafetensorError, KeyError, TypeError, OSError):
+            place = Path(notes["place"]) if "place" in notes else path
+            return Dataset(
+                name, train, test, SPECS[name].classes, notes["source"], notes["fingerprint"], place
+            )
+    except (SafetensorError, CourseError, KeyError, TypeError, AttributeError, OSError):
         pass
     raise CourseError(f"The prepared file {path} is damaged: delete it, then run again.")
 

@@ -8,6 +8,7 @@ class Spec:
     """One data set.
 
     Args:
+        title: the name that people know it by.
         shape: channels, height, width of an image.
         classes: the names of the classes, in the order of the labels.
         fingerprint: SHA-256 over the training images and labels, see `data.fingerprint`.
@@ -15,8 +16,11 @@ class Spec:
         mirrors: addresses of folders that hold the files of `downloads`, the best first.
         downloads: path under the data folder -> MD5, the files as torchvision keeps them.
         members: MD5s of the files inside a downloaded archive, training and test.
+        other_names: what others call a class -> its name here.
+        look_alikes: MD5 of a file that another data set keeps under the same name -> that data set.
     """
 
+    title: str
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
     fingerprint: str
@@ -24,12 +28,21 @@ class Spec:
     mirrors: tuple[str, ...]
     downloads: dict[str, str]
     members: dict[str, dict[str, str]] = field(default_factory=dict)
+    other_names: dict[str, str] = field(default_factory=dict)
+    look_alikes: dict[str, str] = field(default_factory=dict)
+
+    def label(self, name: str) -> int | None:
+        """The label of the class that is called so, in any case of letters; None for no class of these."""
+        name = name.strip().lower()
+        name = self.other_names.get(name, name)
+        return self.classes.index(name) if name in self.classes else None
 
 
 # File names and MD5s as torchvision lists them in `datasets.CIFAR10` and `datasets.MNIST`. They are copied
 # because importing torchvision takes as long as importing torch.
 SPECS = {
     "cifar10": Spec(
+        title="CIFAR-10",
         shape=(3, 32, 32),
         classes=tuple("airplane automobile bird cat deer dog frog horse ship truck".split()),
         fingerprint="55a61f79a40ece2ceda9fb5f9f7078f6ea2fc4952489cef56682bcf92cfcc260",
@@ -51,8 +64,10 @@ SPECS = {
             },
             "test": {"test_batch": "40351d587109b95175f43aff81a1287e"},
         },
+        other_names={"plane": "airplane", "aeroplane": "airplane", "car": "automobile"},
     ),
     "mnist": Spec(
+        title="MNIST",
         shape=(1, 28, 28),
         classes=tuple("0123456789"),
         fingerprint="3655811c0e1223700a4714a92a51f55bd215ed7dc1fa2baa4326a2b58042d82d",
@@ -66,6 +81,15 @@ SPECS = {
             "MNIST/raw/train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
             "MNIST/raw/t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
             "MNIST/raw/t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+        },
+        other_names=dict(
+            zip("zero one two three four five six seven eight nine".split(), "0123456789", strict=True)
+        ),
+        look_alikes={  # their training and test images, as torchvision lists them
+            "8d4fb7e6c68d591d4c3dfef9ec88bf0d": "Fashion-MNIST",
+            "bef4ecab320f06d8554ea6380940ec79": "Fashion-MNIST",
+            "bdb82020997e1d708af4cf47b453dcf7": "KMNIST",
+            "5c965bf0a639b31b8f53240b1b52f4d7": "KMNIST",
         },
     ),
 }

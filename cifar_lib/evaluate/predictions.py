@@ -5,7 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .. import CourseError
 from ..data import normalize
+from ..data.images import check_form, check_range
 
 # Images per forward pass: larger parts overflow the cache of a CPU, smaller ones do not keep a GPU busy.
 BATCH = {"cpu": 250, "cuda": 2_000}
@@ -22,6 +24,9 @@ def predict(model: nn.Module, pixels: Tensor, views: int = 1) -> Tensor:
 
     Returns:
         float32 [N, classes] on the CPU, the weighted mean over the views.
+
+    Raises:
+        CourseError: the pixels have another type, shape or range, or there is no such number of views.
     """
     return predict_plain_and_mean(model, pixels, views)[1]
 
@@ -29,6 +34,8 @@ def predict(model: nn.Module, pixels: Tensor, views: int = 1) -> Tensor:
 @torch.no_grad()
 def predict_plain_and_mean(model: nn.Module, pixels: Tensor, views: int) -> tuple[Tensor, Tensor]:
     """The logits for the images as they are, and their mean over the views, both as in `predict`."""
+    check_form(pixels)
+    check_range(pixels)
     device = next(model.parameters()).device
     training = model.training
     model.eval()
@@ -48,6 +55,8 @@ def weighted_views(inputs: Tensor, views: int) -> list[tuple[float, Tensor]]:
     Args:
         inputs: normalised images [N, C, H, W].
     """
+    if views not in (1, 2, 6):
+        raise CourseError(f"There are 1, 2 or 6 views, not {views}.")
     if views == 1:
         return [(1, inputs)]
     if views == 2:

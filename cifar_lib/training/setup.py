@@ -7,6 +7,7 @@ from torch import nn
 
 from .. import CourseError, models
 from ..data import Augmentation, Dataset, Images, normalize, split
+from ..data.images import check_values
 from ..models import kernels
 from ..recipes import Recipe
 from ..system import device as devices
@@ -45,12 +46,13 @@ def set_up(recipe: Recipe, dataset: Dataset, seed: int = 0, device: str | None =
         device: "cpu", "cuda" or "cuda:1"; None for a GPU where there is one, else the CPU.
 
     Raises:
-        CourseError: the seed is out of range, the device does not exist, the images are too few for the
-            recipe's holdout or batch size, or the network cannot be built for images of their shape.
+        CourseError: the seed, a pixel or a label is out of range, the device does not exist, the images are
+            too few for the recipe's holdout or batch size, or the network cannot be built for their shape.
     """
     if not 0 <= seed <= LARGEST_SEED:
         raise CourseError(f"A seed is a whole number from 0 to {LARGEST_SEED}, not {seed}.")
     place = devices.select_device(device)
+    check_values(dataset.train, len(dataset.classes))
     training, validation = _divided(recipe, dataset)
     for done in range(recipe.epochs if recipe.sides else 1):
         augmentation_at(recipe, done).check(dataset.shape)

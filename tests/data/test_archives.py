@@ -20,7 +20,7 @@ import pytest
 from refusals import assert_not_loaded, refusal
 
 from cifar_lib import data
-from cifar_lib.data import archives, layouts
+from cifar_lib.data import archives, decoding, tables
 
 # The reading of one archive in a process of its own: what it said, seconds, growth of the peak in MB.
 READ = """
@@ -38,7 +38,7 @@ with contextlib.suppress(OSError):
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew, after the imports
 before, start = peak(), time.perf_counter()
 try:
-    layouts.find(sys.argv[1], sys.argv[2])
+    layouts.find(sys.argv[1], sys.argv[2]).read()
     said = "read"
 except CourseError as error:
     said = str(error)
@@ -113,7 +113,7 @@ def test_tar_entries_that_are_no_files(kind, folder, files):
         for name, content in files.items():
             fakes.add_to_tar(bundle, name, content)
         fakes.add_to_tar(bundle, "train/cat/x.png", kind=KINDS[kind], target="/etc/hostname")
-    assert "outside its folder" in refusal(layouts.find, "cifar10", folder)
+    assert "outside its folder" in refusal(fakes.read, "cifar10", folder)
 
 
 @pytest.mark.parametrize("kind", [0o120777, 0o010644, 0o020644])
@@ -124,14 +124,14 @@ def test_zip_entries_that_are_no_files(kind, folder, files):
         info = zipfile.ZipInfo("train/cat/x.png")
         info.external_attr = kind << 16
         bundle.writestr(info, "/etc/hostname")
-    assert "outside its folder" in refusal(layouts.find, "cifar10", folder)
+    assert "outside its folder" in refusal(fakes.read, "cifar10", folder)
 
 
 @pytest.mark.parametrize("ending", [".zip", ".tar", ".tgz"])
 def test_an_image_file_may_hold_much_metadata(ending, folder, files):
     heavy = {name: content + bytes(100_000) for name, content in files.items()}
     fakes.write_classes(folder, heavy, ending)
-    train, test, _ = layouts.find("cifar10", folder)
+    train, test, _ = fakes.read("cifar10", folder)
     assert (len(train), len(test)) == (10, 10)
 
 
@@ -144,7 +144,7 @@ def test_folders_may_have_entries_of_their_own(ending, folder, files):
     else:
         with tarfile.open(archive, "a") as bundle:
             fakes.add_to_tar(bundle, "cifar10/train", kind=tarfile.DIRTYPE)
-    train, test, _ = layouts.find("cifar10", folder)
+    train, test, _ = fakes.read("cifar10", folder)
     assert (len(train), len(test)) == (10, 10)
 
 
@@ -152,7 +152,7 @@ def test_the_limit_of_a_zips_directory_is_not_that_of_its_images(folder, files, 
     """The directory has some 2 kB, the images 60."""
     monkeypatch.setattr(archives, "LARGEST_ZIP_DIRECTORY", 10_000)
     fakes.write_classes(folder, files, ".zip")
-    train, test, _ = layouts.find("cifar10", folder)
+    train, test, _ = fakes.read("cifar10", folder)
     assert (len(train), len(test)) == (10, 10)
 
 
@@ -198,7 +198,7 @@ def test_a_damaged_header_does_not_end_the_archive_unseen(ending, entry, folder,
         start = bundle.getmembers()[entry].offset
     content = content[:start] + b"?" + content[start + 1 :]
     archive.write_bytes(content if ending == ".tar" else gzip.compress(content))
-    assert "is damaged or cut short" in refusal(layouts.find, "cifar10", folder)
+    assert "is damaged or cut short" in refusal(fakes.read, "cifar10", folder)
 
 
 @pytest.mark.long
@@ -219,7 +219,7 @@ def test_a_zip_whose_entry_is_longer_than_it_says(folder, files):
 def test_a_zip_of_a_method_that_is_unpacked_without_a_limit(method, folder):
     with zipfile.ZipFile(folder / "cifar10.zip", "w", method) as bundle:
         bundle.writestr("train/cat/x.png", b"content")
-    assert "pack it as an ordinary zip file" in refusal(layouts.find, "cifar10", folder)
+    assert "pack it as an ordinary zip file" in refusal(fakes.read, "cifar10", folder)
 
 
 @cache
@@ -258,7 +258,7 @@ def test_a_tgz_that_grows_to_ten_gigabytes(name, kind, words, folder):
     size = 10_000_000_000
     zeros(folder / "cifar10.tgz", header(name, size, kind), 10)
     assert (folder / "cifar10.tgz").stat().st_size < 11_000_000
-    assert words in refusal(layouts.find, "cifar10", folder)
+    assert words in refusal(fakes.read, "cifar10", folder)
 
 
 @pytest.mark.long
@@ -286,7 +286,7 @@ def list_of_holes(path, blocks, times=1):
 
 def test_a_tgz_with_a_long_list_of_holes(folder):
     list_of_holes(folder / "cifar10.tgz", 100)
-    assert "list of files is far too long" in refusal(layouts.find, "cifar10", folder)
+    assert "list of files is far too long" in refusal(fakes.read, "cifar10", folder)
 
 
 @pytest.mark.long
@@ -304,13 +304,13 @@ def test_a_tar_that_leads_back(size, folder):
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
     (folder / "cifar10.tar").write_bytes(bytes(block) + bytes(10240))
-    assert "'train/cat/x.png' is too large" in refusal(layouts.find, "cifar10", folder)
+    assert "'train/cat/x.png' is too large" in refusal(fakes.read, "cifar10", folder)
 
 
 @pytest.mark.long
 def test_a_pax_header_of_digits_is_read_in_time(folder):
     """Python 3.11 before .10 searches it in quadratic time."""
-    size = layouts.LARGEST_TAR_HEADER - 4 * tarfile.BLOCKSIZE
+    size = archives.LARGEST_TAR_HEADER - 4 * tarfile.BLOCKSIZE
     size -= size % tarfile.BLOCKSIZE
     with open(folder / "cifar10.tar", "wb") as file:
         file.write(header("x", size, tarfile.XHDTYPE) + b"1" * size + bytes(1024))
@@ -335,7 +335,7 @@ def test_entries_are_counted_and_added_up(limit, value, folder, files, monkeypat
     """20 images of some 3 kB."""
     monkeypatch.setattr(archives, limit, value)
     fakes.write_classes(folder, files, ".tgz")
-    assert "far more than CIFAR-10's images" in refusal(layouts.find, "cifar10", folder)
+    assert "far more than CIFAR-10's images" in refusal(fakes.read, "cifar10", folder)
 
 
 @pytest.mark.long
@@ -362,7 +362,7 @@ def test_too_many_entries_that_are_no_images(ending, folder):
     archive = folder / f"cifar10{ending}"
     if ending == ".zip":
         with zipfile.ZipFile(archive, "w") as bundle:
-            for i in range(layouts.MOST_FILES + 1):
+            for i in range(decoding.MOST_FILES + 1):
                 bundle.writestr(f"{i}", b"")
     else:
         with tarfile.open(archive, "w:gz", compresslevel=1) as bundle:
@@ -417,21 +417,21 @@ def test_parquet_that_names_one_image_for_many_rows(folder):
 
 
 def test_parquet_of_too_many_rows(folder):
-    rows = layouts.MOST_FILES + 1
+    rows = decoding.MOST_FILES + 1
     write_parquet(folder, dictionary(b"", rows), np.zeros(rows, np.int64))
-    assert "far more than CIFAR-10's images" in refusal(layouts.find, "cifar10", folder)
+    assert "far more than CIFAR-10's images" in refusal(fakes.read, "cifar10", folder)
 
 
 def test_parquet_of_too_many_groups_of_rows(folder, monkeypatch):
     """Each is read by itself, and an empty one costs its writer next to nothing."""
-    monkeypatch.setattr(layouts, "MOST_FILES", 10)
+    monkeypatch.setattr(tables, "MOST_FILES", 10)
     table = pyarrow.table({"img": [{"bytes": b""}], "label": [0]})
     (folder / "cifar10").mkdir()
     path = folder / "cifar10" / "train-00000-of-00001.parquet"
     with pyarrow.parquet.ParquetWriter(path, table.schema) as writer:
         for _ in range(11):
             writer.write_table(table.slice(0, 0))
-    assert "far more than CIFAR-10's images" in refusal(layouts.find, "cifar10", folder)
+    assert "far more than CIFAR-10's images" in refusal(fakes.read, "cifar10", folder)
 
 
 @pytest.mark.long
@@ -466,7 +466,7 @@ def test_a_file_in_a_class_folder_that_is_no_small_image(folder, files):
     place = fakes.write_classes(folder, files)
     with open(place / "train" / "cat" / "3.png", "r+b") as file:
         file.truncate(10_000_000_000)
-    text = refusal(layouts.find, "cifar10", folder)
+    text = refusal(fakes.read, "cifar10", folder)
     assert "3.png is too large (10,000,000,000 bytes)" in text
 
 
@@ -486,19 +486,19 @@ def test_mnist_whose_header_promises_more_than_follows(shape, folder, monkeypatc
     content = path.read_bytes()
     body = content[16:] if math.prod(shape) else b""
     path.write_bytes(content[:4] + b"".join(size.to_bytes(4) for size in shape) + body)
-    assert "is damaged" in refusal(layouts.find, "mnist", folder)
+    assert "is damaged" in refusal(fakes.read, "mnist", folder)
 
 
 def test_a_huge_mnist_file(folder, monkeypatch):
     path = fakes.write_mnist(folder, fakes.mnist(), monkeypatch, packed=False)[0]
     with open(path, "r+b") as file:
         file.truncate(10_000_000_000)
-    assert "is too large (10,000,000,000 bytes)" in refusal(layouts.find, "mnist", folder)
+    assert "is too large (10,000,000,000 bytes)" in refusal(fakes.read, "mnist", folder)
 
 
 def test_a_gzip_bomb_among_the_mnist_files(folder, monkeypatch):
     path = fakes.write_mnist(folder, fakes.mnist(), monkeypatch, packed=True)[0]
     zeros(path, path.read_bytes()[:16], 10)
     monkeypatch.setattr(gzip, "decompress", lambda content: pytest.fail("an unchecked file is unpacked"))
-    assert "its checksum differs" in refusal(layouts.find, "mnist", folder)
+    assert "its checksum differs" in refusal(fakes.read, "mnist", folder)
     assert not data.prepared_file("mnist").exists()

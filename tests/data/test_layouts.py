@@ -1,6 +1,5 @@
 """Images come in alike from every layout; what is incomplete or damaged is refused in one sentence."""
 
-import struct
 import tarfile
 import tracemalloc
 
@@ -10,11 +9,12 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import torch
+from PIL import Image
 from refusals import assert_not_loaded
 from torchvision import datasets
 
 from cifar_lib import data
-from cifar_lib.data import layouts
+from cifar_lib.data import layouts, toronto
 
 WAYS = {
     "parquet": lambda folder, parts, patch: fakes.write_parquet(folder, parts),
@@ -89,7 +89,7 @@ def test_images_of_parquet_files_with_several_groups_of_rows(folder):
     parts = fakes.cifar()
     for path in fakes.write_parquet(folder, parts):
         pyarrow.parquet.write_table(pyarrow.parquet.read_table(path), path, row_group_size=3)
-    train, test, layout = layouts.find("cifar10", folder)
+    train, test, layout = fakes.read("cifar10", folder)
     assert fakes.same(train, fakes.as_images(parts["train"]))
     assert fakes.same(test, fakes.as_images(parts["test"]))
     assert layout == "Hugging Face parquet files"
@@ -99,9 +99,9 @@ def test_images_of_parquet_files_with_several_groups_of_rows(folder):
 def test_images_are_read_into_one_array_and_not_copied(way, folder, monkeypatch):
     images = 1_500
     WAYS[way](folder, fakes.cifar(images, 10), monkeypatch)
-    layouts.find("cifar10", folder)  # once, for what is imported or compiled at the first call
+    fakes.read("cifar10", folder)  # once, for what is imported or compiled at the first call
     tracemalloc.start()
-    found = layouts.find("cifar10", folder)
+    found = fakes.read("cifar10", folder)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     size = found[0].pixels.numel() + found[1].pixels.numel()
@@ -133,7 +133,7 @@ def test_other_files_beside_the_images_are_passed_over(ending, folder):
     files = {name.replace(".png", ".PNG"): image for name, image in fakes.class_files(fakes.cifar()).items()}
     others = ["train/cat/notes.txt", "train/cat/.1.png", "1.png", "cat/2.png", "extra/cat/3.png"]
     fakes.write_classes(folder, files | dict.fromkeys(others, b"x"), ending)
-    train, test, _ = layouts.find("cifar10", folder)
+    train, test, _ = fakes.read("cifar10", folder)
     assert (len(train), len(test)) == (40, 10)
 
 
@@ -203,7 +203,7 @@ def test_archive_without_a_batch(folder, monkeypatch):
     archive = fakes.write_batches_archive(folder, fakes.cifar(), monkeypatch)
     with tarfile.open(archive, "w:gz") as tar:
         fakes.add_to_tar(tar, "cifar-10-batches-py/readme.html")
-    fakes.change_spec(monkeypatch, "cifar10", downloads={fakes.ARCHIVE: layouts.md5(archive)})
+    fakes.change_spec(monkeypatch, "cifar10", downloads={fakes.ARCHIVE: toronto.md5(archive)})
     assert_not_loaded(folder, archive, "lacks data_batch_1")
 
 
@@ -257,12 +257,12 @@ def test_unknown_class_folder(ending, folder):
     assert_not_loaded(folder, place, "has a class folder 'dragon'", "airplane, automobile")
 
 
-GREY = fakes.encoded(np.zeros((1, 32, 32), np.uint8))
-RGBA = fakes.encoded(np.zeros((4, 32, 32), np.uint8))
+CLEAR = fakes.encoded(np.zeros((4, 32, 32), np.uint8))
 LARGE = fakes.encoded(np.zeros((3, 33, 32), np.uint8), "jpg")
 GOOD = fakes.encoded(fakes.images(1)[0][0])
-BMP_HEAD = struct.pack("<IIIIIIHHIIIIII", 3126, 0, 54, 40, 32, 32, 1, 24, 0, 3072, 0, 0, 0, 0)
-BMP = b"BM" + BMP_HEAD + bytes(3072)  # 32×32 RGB
+DEEP = fakes.saved(Image.fromarray(np.full((32, 32), 300, np.uint16)))
+PAGE = Image.fromarray(np.zeros((32, 32, 3), np.uint8))
+MOVING = fakes.saved(PAGE, "tiff", save_all=True, append_images=[PAGE])
 EMPTY_PROFILE = GOOD[:-12] + fakes.chunk(b"iCCP", b"") + GOOD[-12:]  # before the end
 
 
@@ -270,16 +270,19 @@ EMPTY_PROFILE = GOOD[:-12] + fakes.chunk(b"iCCP", b"") + GOOD[-12:]  # before th
     ("content", "words"),
     [
         (LARGE, "is 32×33 RGB: CIFAR-10's images are 32×32 RGB"),
-        (GREY, "is 32×32 L: CIFAR-10's images are 32×32 RGB"),
-        (RGBA, "is 32×32 RGBA: CIFAR-10's images are 32×32 RGB"),
+        (DEEP, "is 32×32 I;16: CIFAR-10's images are 32×32 RGB"),
+        (CLEAR, "is partly transparent"),
+        (MOVING, "holds several images"),
         (b"", "cannot be read as PNG or JPEG"),
         (b"no image", "cannot be read as PNG or JPEG"),
-        (BMP, "cannot be read as PNG or JPEG"),
         (GOOD[: len(GOOD) // 2], "cannot be read as PNG or JPEG"),
         (fakes.png(60_000, 60_000), "cannot be read as PNG or JPEG"),
         (EMPTY_PROFILE, "cannot be read as PNG or JPEG"),
     ],
-    ids=["size", "grey", "rgba", "empty", "text", "bitmap", "cut", "bomb", "an empty colour profile"],
+    ids=[
+        *("size", "16 bits", "transparent", "two pages"),
+        *("empty", "text", "cut", "bomb", "an empty colour profile"),
+    ],
 )
 @pytest.mark.parametrize("layout", ["classes", "zip", "parquet"])
 def test_file_that_is_not_the_right_image(content, words, layout, folder, monkeypatch):

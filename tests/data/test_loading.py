@@ -12,7 +12,7 @@ from refusals import assert_not_loaded, refusal
 from safetensors.torch import save_file
 
 from cifar_lib import data
-from cifar_lib.data import download
+from cifar_lib.data import download, layouts
 
 MAPS = Path("/proc/self/maps")
 
@@ -94,6 +94,98 @@ def test_folders_are_those_of_the_environment(tmp_path, monkeypatch):
     assert data.data_folder() == tmp_path / "home" / ".cache" / "cifar10-by-experiment"
 
 
+# Originals that change
+
+
+def folders(root, images_per_class, seed=0):
+    """Class folders with so many images of each class in each part; returns how many that are."""
+    pixels, labels = fakes.images(10 * images_per_class, seed=seed)
+    fakes.write_classes(root, fakes.class_files({"train": (pixels, labels), "test": (pixels, labels)}))
+    return len(labels)
+
+
+OTHER_IMAGES = pytest.mark.filterwarnings("ignore:The training images found in")
+
+
+@OTHER_IMAGES
+def test_another_root_is_read_although_another_was_prepared(tmp_path):
+    first, second = (folders(tmp_path / name, n) for name, n in (("a", 2), ("b", 3)))
+    for root, n in (("a", first), ("b", second), ("a", first)):
+        loaded = data.load("cifar10", tmp_path / root)
+        assert (len(loaded.train), loaded.place) == (n, tmp_path / root / "cifar10")
+
+
+def added(place):
+    (place / "test" / "cat" / "new.png").write_bytes((place / "train" / "cat" / "3.png").read_bytes())
+    return 21
+
+
+def removed(place):
+    (place / "test" / "cat" / "3.png").unlink()
+    return 19
+
+
+def changed(place):
+    (place / "test" / "cat" / "3.png").write_bytes(fakes.encoded(fakes.images(1, seed=8)[0][0]))
+    return 20
+
+
+def touched(place):
+    """The same bytes at another time, which cannot be told from other bytes of the same length."""
+    os.utime(place / "test" / "cat" / "3.png", (1, 1))
+    return 20
+
+
+@OTHER_IMAGES
+@pytest.mark.parametrize("change", [added, removed, changed, touched])
+def test_originals_that_changed_are_read_anew(change, folder, monkeypatch):
+    folders(folder, 2)
+    before = data.load("cifar10").test
+    n = change(folder / "cifar10")
+    reads, read = [], layouts.Found.read
+    monkeypatch.setattr(layouts.Found, "read", lambda found: reads.append(found) or read(found))
+    after = data.load("cifar10").test
+    assert len(reads) == 1 and len(after) == n
+    assert fakes.same(before, after) == (change is touched)
+    assert fakes.same(data.load("cifar10").test, after) and len(reads) == 1
+
+
+def test_a_prepared_file_of_another_root_serves_where_its_images_are_the_known_ones(folder, tmp_path, parts):
+    data.load("cifar10")
+    (tmp_path / "empty").mkdir()
+    assert data.load("cifar10", tmp_path / "empty").place == folder / "cifar10"
+
+
+def test_a_prepared_file_of_another_root_and_other_images_does_not(tmp_path, monkeypatch):
+    folders(tmp_path / "a", 2)
+    with pytest.warns(UserWarning, match="are not those of cifar10"):
+        data.load("cifar10", tmp_path / "a")
+    asked = []
+    monkeypatch.setattr(download, "fetch", lambda name, folder: asked.append(folder))
+    refusal(data.load, "cifar10", tmp_path / "empty")
+    assert asked == [tmp_path / "empty"]
+
+
+def test_a_prepared_file_that_does_not_know_its_originals_is_made_anew(parts):
+    first = data.load("cifar10")
+    path = data.prepared_file("cifar10")
+    tensors = {"train.pixels": first.train.pixels[:10], "train.labels": first.train.labels[:10]}
+    tensors |= {"test.pixels": first.test.pixels, "test.labels": first.test.labels}
+    mark = data.fingerprint(first.train[:10])
+    save_file({name: tensor.clone() for name, tensor in tensors.items()}, path, {"fingerprint": mark})
+    assert fakes.same(data.load("cifar10").train, first.train)
+
+
+def test_the_sentence_of_a_failed_download_says_where_was_looked(folder, monkeypatch):
+    fakes.change_spec(monkeypatch, "cifar10", mirrors=["http://127.0.0.1:9"])
+    monkeypatch.setattr(download, "PAUSE_SECONDS", 0)
+    monkeypatch.setenv("CIFAR_DATA", str(folder / "tpyo"))
+    assert f"looked in {folder / 'tpyo'}, which is not there" in refusal(data.load, "cifar10")
+    (folder / "notes.txt").write_text("x")
+    monkeypatch.setenv("CIFAR_DATA", str(folder))
+    assert f"looked in {folder}, which holds notes.txt, tpyo)" in refusal(data.load, "cifar10")
+
+
 def test_an_unknown_home_folder(monkeypatch):
     monkeypatch.setenv("CIFAR_DATA", "~nobody-of-this-name/images")
     assert "unknown home folder" in refusal(data.load, "cifar10")
@@ -157,7 +249,7 @@ def test_a_prepared_file_of_other_images_than_those_of_its_name(wrong, folder):
         for kind in ("pixels", "labels")
     }
     mark = data.fingerprint(images)
-    notes = {"source": "a test", "fingerprint": mark, "test_fingerprint": mark}
+    notes = {"source": "a test", "fingerprint": mark, "test_fingerprint": mark, "root": str(folder)}
     save_file(tensors, data.prepared_file("cifar10"), notes)
     assert_not_loaded(folder, data.prepared_file("cifar10"), "is damaged: delete it")
 

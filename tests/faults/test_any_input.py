@@ -257,8 +257,12 @@ def test_parquet_of_any_columns_gives_images_or_a_sentence(chance):
     loaded(files | {path: buffer.getvalue()}, "cifar10")
 
 
-@cache
 def prepared():
+    return prepared_from(os.environ["CIFAR_DATA"])
+
+
+@cache
+def prepared_from(root):
     with tempfile.TemporaryDirectory() as folder:
         tensors = {}
         for part, (pixels, labels) in fakes.cifar(n_train=10).items():
@@ -268,7 +272,7 @@ def prepared():
             note: data.fingerprint(data.Images(tensors[f"{part}.pixels"], tensors[f"{part}.labels"]))
             for part, note in (("train", "fingerprint"), ("test", "test_fingerprint"))
         }
-        save_file(tensors, f"{folder}/file", {"source": "a test"} | marks)
+        save_file(tensors, f"{folder}/file", {"source": "a test", "root": root} | marks)
         return Path(folder, "file").read_bytes()
 
 

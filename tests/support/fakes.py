@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from cifar_lib import data, runs
-from cifar_lib.data import SPECS
+from cifar_lib.data import SPECS, layouts
 from cifar_lib.system.files import md5
 
 CLASSES = SPECS["cifar10"].classes
@@ -56,6 +56,12 @@ def same(one, other):
     return torch.equal(one.pixels, other.pixels) and torch.equal(one.labels, other.labels)
 
 
+def read(name, folder):
+    """The training images, the test images and the layout that lie in a folder."""
+    found = layouts.find(name, folder)
+    return (*found.read(), found.layout.words)
+
+
 def as_images(part):
     return data.Images(torch.from_numpy(part[0]), torch.tensor(part[1]))
 
@@ -70,10 +76,14 @@ def shuffled(parts, seed=5):
 
 def encoded(pixels, kind="png"):
     """One image uint8 [C, H, W] as the bytes of a PNG or JPEG file."""
-    buffer = io.BytesIO()
     array = pixels.transpose(1, 2, 0)
-    image = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
-    image.save(buffer, "PNG" if kind == "png" else "JPEG", quality=95)
+    return saved(Image.fromarray(array[..., 0] if array.shape[2] == 1 else array), kind)
+
+
+def saved(image, kind="png", **options):
+    """A picture of Pillow's as the bytes of a file: "png", "jpg", "webp", "bmp" or "tiff"."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG" if kind == "jpg" else kind.upper(), quality=95, lossless=True, **options)
     return buffer.getvalue()
 
 

@@ -1,0 +1,77 @@
+"""Image files -> pixels, where nothing of the picture is lost on the way; limits on what is read at all."""
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from .. import CourseError
+from .specs import Spec
+
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")  # what Pillow may take a file for
+LOSSLESS_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")  # eight bits a channel, none of them invented
+LARGEST_IMAGE_FILE = 1_000_000  # bytes; an image of 32×32 has 3,072 and its file perhaps some metadata
+LARGEST_IN_ALL = 1_000_000_000
+MOST_FILES = 150_000  # 60,000 images, and the second file that macOS packs with each
+
+
+def decode(content: bytes | None, what: str, spec: Spec) -> bytes:
+    """The bytes of an image file -> those of its pixels: channel by channel, row by row.
+
+    Palettes, grey images in place of coloured ones and an alpha channel without transparency are read,
+    because the pixels that they stand for are known.
+
+    Args:
+        what: which image it is, for the sentence.
+
+    Raises:
+        CourseError: it cannot be read, has another size, or cannot be had without a loss.
+    """
+    if content is None:
+        raise CourseError(f"{what} is only named, not stored, in its file: save the images themselves.")
+    channels, height, width = spec.shape
+    wanted = "RGB" if channels == 3 else "L"
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            wide, high = image.size
+            if getattr(image, "n_frames", 1) > 1:
+                raise CourseError(f"{what} holds several images: keep the one that is meant.")
+            fits = (wide, high) == (width, height)
+            if fits and image.mode == wanted:
+                pixels = np.asarray(image)
+                return (pixels.transpose(2, 0, 1) if channels == 3 else pixels).tobytes()
+            if fits and image.mode in LOSSLESS_MODES:
+                *colours, alpha = np.asarray(image.convert("RGBA")).transpose(2, 0, 1)
+                if alpha.min() < 255:
+                    raise CourseError(f"{what} is partly transparent: give it the background that is meant.")
+                if channels == 3 or all(np.array_equal(colours[0], colour) for colour in colours[1:]):
+                    return np.stack(colours[:channels]).tobytes()
+            raise CourseError(
+                f"{what} is {wide}×{high} {image.mode}: {spec.title}'s images are {width}×{height} {wanted}."
+            )
+    except CourseError:
+        raise
+    except Exception:  # damaged files make Pillow raise nearly anything
+        raise CourseError(
+            f"{what} cannot be read as PNG or JPEG, nor as WebP, BMP or TIFF: replace or remove it."
+        ) from None
+
+
+def as_pixels(content: bytearray, spec: Spec) -> npt.NDArray[np.uint8]:
+    """The bytes of images, one after the other -> uint8 [N, C, H, W] in the same memory.
+
+    A bytearray grows in place where a list of images would have to be copied into one array.
+    """
+    return np.ndarray((len(content) // math.prod(spec.shape), *spec.shape), np.uint8, content)
+
+
+def content_of(path: Path, largest: int) -> bytes:
+    """The bytes of a file, if they are no more than `largest`."""
+    size = path.stat().st_size
+    if size > largest:
+        raise CourseError(f"{path} is too large ({size:,} bytes): remove it, or replace it.")
+    return path.read_bytes()
