@@ -90,6 +90,17 @@ def test_every_fault_has_its_test():
     assert rows and missing == []
 
 
+def test_every_layout_has_its_test():
+    """All tests that the page names are there, each in a file that it names."""
+    words = quoted(REPOSITORY / "book" / "what-you-can-give-it.md")
+    files = {word for word in words if word.startswith("tests/")}
+    tests = {word for word in words if word.startswith("test_") and word != "test_batch"}
+    defined = set(
+        re.findall(r"^def (test_\w+)\(", "".join((REPOSITORY / f).read_text() for f in files), re.M)
+    )
+    assert len(tests) > 30 and tests - defined == set()
+
+
 def test_every_command_can_be_parsed_and_its_recipes_exist(page):
     blocks = "\n".join(FENCED.findall(page.read_text())).replace("\\\n", " ")
     for words in re.findall(r"-m cifar_lib (.*)", blocks):

@@ -179,11 +179,11 @@ def test_a_prepared_file_that_does_not_know_its_originals_is_made_anew(parts):
 def test_the_sentence_of_a_failed_download_says_where_was_looked(folder, monkeypatch):
     fakes.change_spec(monkeypatch, "cifar10", mirrors=["http://127.0.0.1:9"])
     monkeypatch.setattr(download, "PAUSE_SECONDS", 0)
-    monkeypatch.setenv("CIFAR_DATA", str(folder / "tpyo"))
-    assert f"looked in {folder / 'tpyo'}, which is not there" in refusal(data.load, "cifar10")
+    monkeypatch.setenv("CIFAR_DATA", str(folder / "wrong"))
+    assert f"looked in {folder / 'wrong'}, which is not there" in refusal(data.load, "cifar10")
     (folder / "notes.txt").write_text("x")
     monkeypatch.setenv("CIFAR_DATA", str(folder))
-    assert f"looked in {folder}, which holds notes.txt, tpyo)" in refusal(data.load, "cifar10")
+    assert f"looked in {folder}, which holds notes.txt, wrong)" in refusal(data.load, "cifar10")
 
 
 def test_an_unknown_home_folder(monkeypatch):
