@@ -63,45 +63,20 @@ def link(path, target):
 # The version for C and that for Matlab
 
 
-def batches():
-    """{"data_batch_1": (rows uint8 [N, 3072], labels)} and so on, ten images each."""
-    members = [(f"data_batch_{i + 1}", "train", slice(10 * i, 10 * i + 10)) for i in range(5)]
-    return {
-        name: (PARTS[part][0][some].reshape(10, -1), np.array(PARTS[part][1][some], np.uint8))
-        for name, part, some in [*members, ("test_batch", "test", slice(10))]
-    }
-
-
-def binary_files():
-    return {
-        f"cifar-10-batches-bin/{name}.bin": np.hstack([labels[:, None], rows]).tobytes()
-        for name, (rows, labels) in batches().items()
-    }
-
-
-def matlab_files(**options):
-    files = {}
-    for name, (rows, labels) in batches().items():
-        buffer = io.BytesIO()
-        scipy.io.savemat(buffer, {"data": rows, "labels": labels[:, None], "batch_label": "one"}, **options)
-        files[f"cifar-10-batches-mat/{name}.mat"] = buffer.getvalue()
-    return files
-
-
 def test_the_binary_version(folder):
-    put(folder, binary_files())
+    put(folder, fakes.binary_files(PARTS))
     assert_read(folder, "the binary version")
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_the_matlab_version(packed, folder):
-    put(folder, matlab_files(do_compression=packed))
+    put(folder, fakes.matlab_files(PARTS, do_compression=packed))
     assert_read(folder, "the Matlab version")
 
 
 @pytest.mark.parametrize("version", ["binary", "matlab"])
 def test_the_archives_of_the_other_versions(version, folder, monkeypatch):
-    files = binary_files() if version == "binary" else matlab_files()
+    files = fakes.binary_files(PARTS) if version == "binary" else fakes.matlab_files(PARTS)
     archive = folder / f"cifar-10-{version}.tar.gz"
     with fakes.tarfile.open(archive, "w:gz") as tar:
         for name, content in files.items():
@@ -113,14 +88,14 @@ def test_the_archives_of_the_other_versions(version, folder, monkeypatch):
 
 @pytest.mark.parametrize("size", [0, 3072, 3073, 10 * 3073 - 1])
 def test_a_binary_file_cut_short(size, folder):
-    files = binary_files()
+    files = fakes.binary_files(PARTS)
     put(folder, files | {"cifar-10-batches-bin/data_batch_2.bin": bytes(size)})
     assert_not_loaded(folder, "cifar-10-batches-bin", "is cut short")
 
 
 @pytest.mark.parametrize("version", ["bin", "mat"])
 def test_a_missing_file_of_the_other_versions(version, folder):
-    files = binary_files() if version == "bin" else matlab_files()
+    files = fakes.binary_files(PARTS) if version == "bin" else fakes.matlab_files(PARTS)
     put(folder, {name: content for name, content in files.items() if "data_batch_3" not in name})
     assert_not_loaded(folder, f"lacks data_batch_3.{version}")
 
@@ -146,13 +121,13 @@ WRONG_MATLAB = {
 
 @pytest.mark.parametrize("kind", WRONG_MATLAB)
 def test_another_matlab_file(kind, folder):
-    put(folder, matlab_files() | {"cifar-10-batches-mat/test_batch.mat": WRONG_MATLAB[kind]})
+    put(folder, fakes.matlab_files(PARTS) | {"cifar-10-batches-mat/test_batch.mat": WRONG_MATLAB[kind]})
     assert_not_loaded(folder, "test_batch.mat", "is damaged or not CIFAR-10: fetch it again")
 
 
 def test_a_matlab_file_of_version_7_3(folder):
-    head = matlab_files()["cifar-10-batches-mat/test_batch.mat"][:124] + b"\0\2IM"
-    put(folder, matlab_files() | {"cifar-10-batches-mat/test_batch.mat": head + bytes(500)})
+    head = fakes.matlab_files(PARTS)["cifar-10-batches-mat/test_batch.mat"][:124] + b"\0\2IM"
+    put(folder, fakes.matlab_files(PARTS) | {"cifar-10-batches-mat/test_batch.mat": head + bytes(500)})
     assert_not_loaded(folder, "test_batch.mat", "save it with -v7")
 
 
@@ -160,7 +135,7 @@ def test_a_matlab_file_that_grows_is_not_unpacked(folder, monkeypatch):
     """A variable of 12 MB in a file of some kilobytes, where 1 MB is the limit."""
     large = matlab({"data": np.zeros((4_000, 3072), np.uint8), "labels": LABELS}, do_compression=True)
     assert len(large) < 100_000
-    put(folder, matlab_files() | {"cifar-10-batches-mat/test_batch.mat": large})
+    put(folder, fakes.matlab_files(PARTS) | {"cifar-10-batches-mat/test_batch.mat": large})
     opened, list_variables = [], scipy.io.whosmat
     monkeypatch.setattr(scipy.io, "whosmat", lambda file: opened.append(file) or list_variables(file))
     monkeypatch.setattr(toronto, "LARGEST_BATCH", 1_000_000)
@@ -550,27 +525,18 @@ def test_mnist_as_a_table(names, folder):
     assert_read(folder, f"Hugging Face {names.rpartition('.')[2]}", parts, "mnist")
 
 
-def npz(**changes):
-    arrays = {}
-    for part, (pixels, labels) in zip(("train", "test"), DIGITS.values(), strict=True):
-        arrays |= {f"x_{part}": pixels[:, 0], f"y_{part}": np.array(labels, np.uint8)}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **(arrays | changes))
-    return buffer.getvalue()
-
-
 @pytest.mark.parametrize("kind", [np.uint8, np.int64])
 def test_mnist_npz(kind, folder):
-    put(folder, {"mnist.npz": npz(y_test=np.array(DIGITS["t10k"][1], kind))})
+    put(folder, {"mnist.npz": fakes.npz(DIGITS, y_test=np.array(DIGITS["t10k"][1], kind))})
     assert_read(folder, "Keras's mnist.npz", DIGITS, "mnist")
 
 
 WRONG_NPZ = {
-    "floats": npz(x_train=np.zeros((40, 28, 28))),
-    "objects": npz(x_train=np.array([{}] * 40, object)),
+    "floats": fakes.npz(DIGITS, x_train=np.zeros((40, 28, 28))),
+    "objects": fakes.npz(DIGITS, x_train=np.array([{}] * 40, object)),
     "text": b"no archive",
-    "cut short": npz()[:5000],
-    "a missing array": npz().replace(b"y_test", b"z_test"),
+    "cut short": fakes.npz(DIGITS)[:5000],
+    "a missing array": fakes.npz(DIGITS).replace(b"y_test", b"z_test"),
 }
 
 

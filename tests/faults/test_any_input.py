@@ -79,7 +79,7 @@ def layout(kind):
     """The files of one layout, as {path: bytes}, small but whole."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         folder = Path(folder)
-        parts = fakes.cifar(n_train=10)
+        parts = fakes.cifar(n_train=50 if kind == "bin" else 10)  # its files are equally long
         if kind == "parquet":
             fakes.write_parquet(folder, parts, shards=1)
         elif kind in ("png", "jpg"):
@@ -98,16 +98,24 @@ def layout(kind):
             (folder / "data" / fakes.ARCHIVE).rename(folder / fakes.ARCHIVE)
             for path in sorted((folder / "aside").rglob("*"), reverse=True):
                 path.rmdir() if path.is_dir() else path.unlink()
+        elif kind in ("bin", "mat"):
+            files = fakes.binary_files(parts) if kind == "bin" else fakes.matlab_files(parts)
+            return {Path(name): content for name, content in files.items()}
+        elif kind == "arrow":
+            name = "cifar10/{}/data-00000-of-00001.arrow"
+            return {Path(name.format(part)): fakes.arrow_file(images) for part, images in parts.items()}
+        elif kind == "npz":
+            return {Path("mnist.npz"): fakes.npz(fakes.mnist(n_train=10))}
         elif kind in ("ubyte", "ubyte.gz"):
             fakes.write_mnist(folder, fakes.mnist(n_train=10), patch, kind == "ubyte.gz")
         return {path.relative_to(folder): content for path, content in fakes.snapshot(folder).items()}
 
 
 LAYOUTS = {
-    kind: "mnist" if kind.startswith("ubyte") else "cifar10"
+    kind: "mnist" if kind.startswith(("ubyte", "npz")) else "cifar10"
     for kind in (
         *("parquet", "png", "jpg", ".zip", "deflated.zip", ".tar", ".tgz"),
-        *("batches", "batches.tar.gz", "ubyte", "ubyte.gz"),
+        *("batches", "batches.tar.gz", "bin", "mat", "arrow", "ubyte", "ubyte.gz", "npz"),
     )
 }
 
@@ -194,7 +202,7 @@ def test_each_layout_is_whole_before_it_is_changed(kind, monkeypatch):
             Path(os.environ["CIFAR_DATA"], path).write_bytes(content)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            assert len(data.load(LAYOUTS[kind]).train) == 10
+            assert len(data.load(LAYOUTS[kind]).train) in (10, 50)
 
 
 @both(st.sampled_from(sorted(LAYOUTS)), st.data())

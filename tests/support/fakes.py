@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow
 import pyarrow.parquet
+import scipy.io
 import torch
 from PIL import Image
 
@@ -138,6 +139,61 @@ def write_batches_archive(folder, parts, monkeypatch):
         tar.add(place, place.name)
     change_spec(monkeypatch, "cifar10", downloads={ARCHIVE: md5(archive)})
     return archive
+
+
+def other_batches(parts):
+    """{"data_batch_1": (rows uint8 [N, 3072], labels)} and so on, as the versions for C and Matlab have them."""
+    pieces = [
+        (part, members) for part, n in (("train", 5), ("test", 1)) for members in _pieces(parts[part], n)
+    ]
+    names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
+    return {
+        name: (parts[part][0][members].reshape(len(members), -1), np.array(parts[part][1], np.uint8)[members])
+        for name, (part, members) in zip(names, pieces, strict=True)
+    }
+
+
+def _pieces(part, n):
+    return np.array_split(np.arange(len(part[1])), n)
+
+
+def binary_files(parts):
+    """The version for C, {path: bytes}."""
+    return {
+        f"cifar-10-batches-bin/{name}.bin": np.hstack([labels[:, None], rows]).tobytes()
+        for name, (rows, labels) in other_batches(parts).items()
+    }
+
+
+def matlab_files(parts, **options):
+    """The version for Matlab, {path: bytes}."""
+    files = {}
+    for name, (rows, labels) in other_batches(parts).items():
+        buffer = io.BytesIO()
+        scipy.io.savemat(buffer, {"data": rows, "labels": labels[:, None], "batch_label": "one"}, **options)
+        files[f"cifar-10-batches-mat/{name}.mat"] = buffer.getvalue()
+    return files
+
+
+def npz(parts, **changes):
+    """Keras's `mnist.npz`."""
+    arrays = {}
+    for part, (pixels, labels) in zip(("train", "test"), parts.values(), strict=True):
+        arrays |= {f"x_{part}": pixels[:, 0], f"y_{part}": np.array(labels, np.uint8)}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **(arrays | changes))
+    return buffer.getvalue()
+
+
+def arrow_file(part):
+    """A stream of one table, as `datasets` writes it."""
+    pixels, labels = part
+    rows = [{"bytes": encoded(image), "path": None} for image in pixels]
+    table = pyarrow.table({"img": rows, "label": labels})
+    buffer = io.BytesIO()
+    with pyarrow.ipc.new_stream(buffer, table.schema) as writer:
+        writer.write_table(table, 20)
+    return buffer.getvalue()
 
 
 def class_files(parts, kind="png"):
