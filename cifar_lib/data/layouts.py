@@ -1,7 +1,7 @@
 """The layouts in which a person may already have the images, each read into `Images`.
 
 `find` looks into a folder, and into those around it that the images are likely to lie in, for each layout of
-the table in turn. It opens no file. A layout that is there but damaged is an error and never passed over,
+the table in turn. A layout that is there but damaged is an error and never passed over,
 because what the reader put there is what they mean to use. Pickles are opened only after their checksum has
 matched; archives are read in memory, and nothing is unpacked to disk. What a header claims is checked before
 memory or time is spent on it.
@@ -51,14 +51,18 @@ class Layout:
         words: what it is called.
         files_in: the files of this layout in a folder; none where it is another one.
         read: these files -> pixels and labels of the training and the test images.
-        anywhere: files of such names are the data set's wherever they lie. Others are looked for only where
-            the reader points, or where a folder's name says the data set.
+        is_sure: whether these files are the data set's wherever they lie. Where the reader points to their
+            folder, or its name says the data set, they are taken to be, so that a damaged one is named.
     """
 
     words: str
     files_in: Callable[[Path], list[Path]]
     read: Callable[[list[Path], Spec], list[Part]]
-    anywhere: bool = True
+    is_sure: Callable[[list[Path], Spec], bool] = lambda files, spec: True
+
+
+def _is_never_sure(files: list[Path], spec: Spec) -> bool:
+    return False
 
 
 CIFAR10, MNIST = SPECS["cifar10"], SPECS["mnist"]
@@ -72,19 +76,19 @@ LAYOUTS = {
             "Hugging Face parquet files",
             partial(tables.files_in, ending=".parquet"),
             tables.read_parquet,
-            anywhere=False,
+            is_sure=tables.name_the_classes,
         ),
         Layout(
             "Hugging Face arrow files",
             partial(tables.files_in, ending=".arrow"),
             tables.read_arrow,
-            anywhere=False,
+            is_sure=tables.name_the_classes,
         ),
         Layout(
             "Kaggle's files, a tenth of whose training images stand in for the test images",
             folders.kaggle_files_in,
             folders.read_kaggle,
-            anywhere=False,
+            is_sure=_is_never_sure,
         ),
         Layout("class folders", partial(folders.class_images_in, spec=CIFAR10), folders.read_class_images),
         Layout(
@@ -99,19 +103,19 @@ LAYOUTS = {
         ),
     ],
     "mnist": [
-        Layout("torchvision's files", digits.idx_files_in, digits.read_idx_files, anywhere=False),
+        Layout("torchvision's files", digits.idx_files_in, digits.read_idx_files, is_sure=_is_never_sure),
         Layout("Keras's mnist.npz", digits.npz_files_in, digits.read_npz),
         Layout(
             "Hugging Face parquet files",
             partial(tables.files_in, ending=".parquet"),
             tables.read_parquet,
-            anywhere=False,
+            is_sure=tables.name_the_classes,
         ),
         Layout(
             "Hugging Face arrow files",
             partial(tables.files_in, ending=".arrow"),
             tables.read_arrow,
-            anywhere=False,
+            is_sure=tables.name_the_classes,
         ),
     ],
 }
@@ -163,8 +167,8 @@ def find(name: str, folder: str | Path) -> Found | None:
     with _readable(folder):
         for place, is_said in _places(name, folder):
             for layout in LAYOUTS[name]:
-                files = layout.files_in(place) if is_said or layout.anywhere else []
-                if files:
+                files = layout.files_in(place)
+                if files and (is_said or layout.is_sure(files, SPECS[name])):
                     return Found(name, layout, files[0] if len(files) == 1 else place, files)
     return None
 

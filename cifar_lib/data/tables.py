@@ -80,16 +80,12 @@ def _columns(schema: Any, shard: Path, spec: Spec) -> tuple[str, str, list[str] 
         told = "those of CIFAR-100" if "fine_label" in schema.names else "not those of an image and its label"
         wanted = f"{' or '.join(IMAGE_COLUMNS)}, and {' or '.join(LABEL_COLUMNS)}"
         raise CourseError(
-            f"{shard} is damaged or not {spec.title}: its columns are {', '.join(schema.names)}, {told} "
+            f"{shard} is damaged or not {spec.title}: its columns are {_listed(schema.names)}, {told} "
             f"({wanted}): rename the columns, or fetch another file."
         )
     (image,), (label,) = found
-    try:
-        notes = json.loads((schema.metadata or {})[b"huggingface"])
-        names = notes["info"]["features"][label]["names"]
-    except (KeyError, TypeError, ValueError):
-        return image, label, None
-    if not isinstance(names, list) or {spec.label(str(name)) for name in names} != set(range(len(names))):
+    names = _class_names(schema, label)
+    if names is not None and not _are_classes(names, spec):
         raise CourseError(
             f"{shard} says that its classes are {_listed(names)}, but {spec.title}'s are "
             f"{', '.join(spec.classes)}: fetch {spec.title}."
@@ -97,9 +93,38 @@ def _columns(schema: Any, shard: Path, spec: Spec) -> tuple[str, str, list[str] 
     return image, label, names
 
 
-def _listed(names: Any) -> str:
-    some = [str(name) for name in names[:10]] if isinstance(names, list) else [str(names)[:100]]
-    return ", ".join(some) + (", …" if len(names) > len(some) else "")
+def _class_names(schema: Any, label: str) -> list[str] | None:
+    """The names that `datasets` keeps of the classes of a column, if it does."""
+    try:
+        notes = json.loads((schema.metadata or {})[b"huggingface"])
+        return [str(name) for name in notes["info"]["features"][label]["names"]]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+
+
+def _are_classes(names: list[str], spec: Spec) -> bool:
+    return {spec.label(name) for name in names} == set(range(len(spec.classes)))
+
+
+def _listed(names: list[str]) -> str:
+    words = [" ".join(name.split())[:40] for name in names[:10]]
+    return ", ".join(words) + (", …" if len(names) > len(words) else "")
+
+
+def name_the_classes(files: list[Path], spec: Spec) -> bool:
+    """Whether the first of these tables says that its classes are those of the data set."""
+    import pyarrow.parquet
+
+    try:
+        if files[0].suffix == ".parquet":
+            schema = pyarrow.parquet.read_schema(files[0])
+        else:
+            with pyarrow.memory_map(str(files[0])) as file:
+                schema = pyarrow.ipc.read_schema(file)
+    except (pyarrow.ArrowException, OSError, ValueError):
+        return False
+    names = [_class_names(schema, label) for label in LABEL_COLUMNS]
+    return any(each is not None and _are_classes(each, spec) for each in names)
 
 
 def _labels(values: list[Any], names: list[str] | None, shard: Path, spec: Spec) -> list[int]:

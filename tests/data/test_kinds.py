@@ -456,6 +456,14 @@ def test_the_folder_of_torchvision_itself(folder, monkeypatch):
         assert_read(root, "torchvision's files")
 
 
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_a_table_that_names_the_classes_is_known_under_any_name(ending, folder):
+    write_tables(folder, f"mine/{{}}-00000-of-00001.{ending}")
+    assert layouts.find("cifar10", folder) is None
+    write_tables(folder, f"mine/{{}}-00000-of-00001.{ending}", names=SORTED)
+    assert_read(folder, f"Hugging Face {ending}")
+
+
 def test_other_data_sets_beside_it_are_not_taken_for_it(folder):
     other = fakes.encoded(fakes.images(1)[0][0])
     write_tables(folder, "cifar100/{}-00000-of-00001.parquet")

@@ -142,10 +142,8 @@ def write_batches_archive(folder, parts, monkeypatch):
 
 
 def other_batches(parts):
-    """{"data_batch_1": (rows uint8 [N, 3072], labels)} and so on, as the versions for C and Matlab have them."""
-    pieces = [
-        (part, members) for part, n in (("train", 5), ("test", 1)) for members in _pieces(parts[part], n)
-    ]
+    """What the versions for C and Matlab have: {"data_batch_1": (rows uint8 [N, 3072], labels)} and so on."""
+    pieces = [(part, each) for part, n in (("train", 5), ("test", 1)) for each in _pieces(parts[part], n)]
     names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
     return {
         name: (parts[part][0][members].reshape(len(members), -1), np.array(parts[part][1], np.uint8)[members])
