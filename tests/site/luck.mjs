@@ -1,5 +1,6 @@
 // node luck.mjs CHROMIUM ADDRESS: a reader guesses, sees the experiments, and moves the sliders; as JSON.
 import { chromium } from "playwright-core";
+import { violations } from "./axe.mjs";
 
 const [executablePath, address] = process.argv.slice(2);
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
@@ -53,6 +54,7 @@ await page.waitForTimeout(300);
 found.own = await text(".luck-told");
 found.excess = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
 found.errors = errors;
+found.violations = await violations(page, "main");
 
 const plain = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
 await plain.goto(`${address}/book/luck.html`);

@@ -1,5 +1,6 @@
 // node runs.mjs CHROMIUM ADDRESS: a reader sorts, filters, opens and compares recorded runs; what is shown, as JSON.
 import { chromium } from "playwright-core";
+import { violations } from "./axe.mjs";
 
 const [executablePath, address] = process.argv.slice(2);
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
@@ -51,12 +52,23 @@ found.agreement = await page.locator(".runs-key li").allInnerTexts();
 found.differs = await page.locator(".runs-comparison tbody tr", { hasText: "data" }).first().innerText();
 found.figures = await page.locator(".runs-charts svg").count();
 found.chartsAfter = charts();
+found.address = page.url();
 found.redo = await text(".runs-comparison pre");
 found.errors = errors;
+await page.evaluate(() => document.querySelectorAll("details").forEach((fold) => (fold.open = true)));
+// A few rows of the table speak for all.
+await page.locator('[name="text"]').fill("paper");
+found.violations = await violations(page, '[data-live="runs"]');
 
 await page.setViewportSize({ width: 360, height: 740 });
 await page.waitForTimeout(300);
 found.excess = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
+
+// The address of the comparison, opened by somebody else.
+const other = await browser.newPage();
+await other.goto(found.address);
+await other.waitForSelector(".runs-charts svg");
+found.again = await other.locator(".runs-verdict").innerText();
 await browser.close();
 
 // Without JavaScript, the table that was built with the page.

@@ -56,3 +56,7 @@ def test_the_page_fits_a_narrow_screen_and_has_no_errors():
 def test_without_javascript_there_are_a_table_and_the_shuffle():
     assert seen()["still"] == 4
     assert "4,060 ways to choose three" in seen()["verdict"]
+
+
+def test_the_experiments_can_be_used_by_all():
+    assert seen()["violations"] == []

@@ -75,7 +75,16 @@ def test_the_library_of_charts_is_fetched_by_a_comparison_alone():
     assert not seen()["chartsBefore"] and seen()["chartsAfter"]
 
 
+def test_a_comparison_has_an_address():
+    assert seen()["address"].endswith("#compare=mlp@all,mlp-shuffled@all")
+    assert seen()["again"] == seen()["verdict"]
+
+
 def test_the_comparison_takes_the_focus_and_fits_a_narrow_screen():
     assert "runs-comparison" in seen()["focused"]
     assert seen()["excess"] <= 0
     assert seen()["errors"] == []
+
+
+def test_an_open_comparison_can_be_used_by_all():
+    assert seen()["violations"] == []

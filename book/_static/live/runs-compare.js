@@ -1,6 +1,6 @@
 // Two groups of recorded runs over one another: the difference, the curves, and where they agree. Observable Plot
-// draws the charts: it is half as large as Vega-Lite, and a chart is one readable expression. It comes with
-// this module, so only a reader who compares fetches it.
+// draws the charts, because each is one readable expression and the library is a third of the size of Vega-Lite with
+// Vega. It comes with this module, so only a reader who compares fetches it.
 import { make } from "./elements.js";
 import { commandFor, nameOf, percent, points, results } from "./runs-list.js";
 import { mean, spread, welch } from "./statistics.js";
@@ -42,10 +42,10 @@ export function show(place, recorded, a, b) {
     make(
       "p",
       {},
-      "The intervals are Welch’s, over seeds. They ask what other seeds would have said, and ignore three things. " +
-        "Other test images would have given other accuracies, even with the same networks. ",
+      "The intervals are Welch’s, over seeds. They say how far other seeds might have moved the difference, and nothing " +
+        "else. Other test images would have given other accuracies, even with the same networks. ",
       a.recipe !== b.recipe && "Two recipes with the same seed can share luck, because the order of their images is the same. ",
-      "And whoever looks at many pairs finds one in twenty that seems to differ by chance alone.",
+      "And whoever looks at many pairs of equal methods finds one in twenty that seem to differ.",
     ),
     ...agreement(recorded, a, b),
     differences(recorded, a, b),
@@ -267,6 +267,7 @@ function intervalChart(a, b, width) {
  * @param {string} [note]
  */
 function figure(title, chart, note = "") {
+  for (const part of chart.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label"); // "rule", "dot"
   chart.setAttribute("role", "img");
   chart.setAttribute("aria-label", `${title}. The numbers stand in the tables below.`);
   return make("figure", {}, make("figcaption", {}, make("strong", {}, title), note && ` ${note}`), chart);

@@ -25,11 +25,17 @@ const SUGGESTED = [
   ["Colour or grey", "mlp@all", "mlp-grey@all"],
 ];
 
+const LINK = "#compare="; // then two identities: an address that opens their comparison
+
 /** @param {HTMLElement} element */
 export async function start(element) {
   /** @type {Recorded} */
   const recorded = await (await fetch(new URL("./data/runs.json", import.meta.url))).json();
-  element.replaceChildren(build(recorded));
+  const { content, compare } = build(recorded);
+  element.replaceChildren(content);
+  const asked = location.hash.startsWith(LINK) ? decodeURIComponent(location.hash.slice(LINK.length)).split(",") : [];
+  const [first, second] = asked.map((id) => recorded.groups.find((group) => group.id === id));
+  if (first && second) await compare(first, second);
 }
 
 /** @param {Recorded} recorded */
@@ -108,6 +114,7 @@ function build(recorded) {
   async function compare(first, second) {
     pair = [first, second];
     choose();
+    history.replaceState(null, "", `${LINK}${first.id},${second.id}`);
     comparison.hidden = false;
     try {
       const { show } = await import("./runs-compare.js");
@@ -127,7 +134,7 @@ function build(recorded) {
   });
   list();
   choose();
-  return make(
+  const content = make(
     "div",
     { class: "runs" },
     make("div", { class: "runs-suggested" }, make("span", {}, "Compare, for example:"), ...suggested),
@@ -136,6 +143,7 @@ function build(recorded) {
     make("div", { class: "runs-count" }, count, make("label", { class: "runs-sort" }, "Sort by ", sorting)),
     make("div", {}, tableOf([...heads.values()], body), tray), // the tray stays in view as long as the table
   );
+  return { content, compare };
 }
 
 /**
@@ -260,7 +268,7 @@ function details(recorded, group) {
  */
 function recordLink(recorded, group, run) {
   const address = `${recorded.repository}${group.folder}${group.recipe}-seed${run.seed}.json`;
-  return make("a", { href: address, "aria-label": `Record of ${group.recipe}, seed ${run.seed}` }, "JSON");
+  return make("a", { href: address, "aria-label": `JSON of ${group.recipe}, seed ${run.seed}` }, "JSON");
 }
 
 /**
