@@ -139,7 +139,7 @@ class PowerTable(Table):
         for difference in (0, 0.5, 1, 2):
             shares = [called_different(difference, spread, seeds, images) for seeds, images in columns]
             cells = " | ".join(f"{100 * share:.0f}" for share in shares)
-            lines.append(f"| {difference:g} points | {cells} |")
+            lines.append(f"| {difference:g} point{'s' * (difference != 1)} | {cells} |")
         return [
             *lines,
             "",

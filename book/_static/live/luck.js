@@ -28,7 +28,7 @@ function build(data) {
   const about = make("p", { class: "luck-about", id: "luck-about" });
   const told = make("p", { class: "luck-told", role: "status", tabindex: -1 });
   const chart = make("div", { class: "luck-chart" });
-  const counts = make("dl", { class: "luck-counts" });
+  const counts = make("ul", { class: "luck-counts" });
   const result = make("div", { class: "luck-result", hidden: true });
   const buttons = data.presets.map((preset) =>
     make("button", { type: "button", "aria-pressed": "false", click: () => ask(preset) }, preset.name),
@@ -108,7 +108,6 @@ function build(data) {
     result.hidden = false;
     const { called } = update();
     told.textContent = `You said ${guess.value} of 100. It is ${ofHundred(called)}. ${told.textContent}`;
-    told.dataset.near = String(Math.abs(100 * called - Number(guess.value)) <= 5);
     told.focus();
   }
 
@@ -118,7 +117,6 @@ function build(data) {
     const experiments = repeat(settings, data, EXPERIMENTS, luck);
     const summary = summarize(experiments, settings.difference);
     told.textContent = sentence(settings, summary);
-    told.dataset.near = "false";
     counts.replaceChildren(...countsOf(settings, summary));
     drawChart(experiments);
     return summary;
@@ -182,7 +180,7 @@ export function sentence({ difference }, { called, wrong }) {
   const count = (/** @type {number} */ share) => Math.round(share * EXPERIMENTS).toLocaleString("en");
   const said = `Of ${EXPERIMENTS.toLocaleString("en")} experiments, ${count(called)} call the two methods different`;
   if (difference === 0) return `${said}: false alarms, because the methods are equal.`;
-  const mistaken = wrong > 0 ? `, and ${count(wrong)} of these take the worse method for the better` : "";
+  const mistaken = wrong > 0 ? `, ${count(wrong)} of them in favour of the worse method` : "";
   return `${said}${mistaken}. The others miss a difference that is there.`;
 }
 
@@ -198,7 +196,7 @@ function countsOf({ difference }, { called, apart, covered, size }) {
     [ofHundred(covered), "of 100 have an interval that contains the true difference"],
   ];
   if (!Number.isNaN(size)) rows.push([size.toFixed(1), `points: the mean size of the differences that are called; the truth is ${difference.toFixed(2)}`]);
-  return rows.map(([number, text]) => make("div", {}, make("dt", {}, number), make("dd", {}, text)));
+  return rows.map(([number, text]) => make("li", {}, make("strong", {}, number), " ", text));
 }
 
 function key() {
@@ -217,20 +215,21 @@ function key() {
 function picture(experiments, settings, images, width) {
   const { run, shared } = deviations(settings, images);
   const error = Math.sqrt((2 * run ** 2) / settings.seeds + shared ** 2);
-  const reach = Math.max(0.2, settings.difference + 4.5 * error);
+  const high = Math.max(0.2, settings.difference + 4.5 * error);
+  const low = Math.min(settings.difference - 4.5 * error, -0.1 * high); // with zero, and some room below it
   const [height, left, edge] = [260, 34, 8];
   const x = (/** @type {number} */ i) => left + ((width - left - edge) * (i + 0.5)) / experiments.length;
   const y = (/** @type {number} */ value) =>
-    edge + ((height - 2 * edge) * (reach - Math.max(-reach, Math.min(reach, value)))) / (2 * reach);
-  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20].find((size) => reach / size <= 4) ?? 50;
+    edge + ((height - 2 * edge) * (high - Math.max(low, Math.min(high, value)))) / (high - low);
+  const step = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20].find((size) => (high - low) / size <= 8) ?? 50;
   const ticks = [];
-  for (let tick = -Math.floor(reach / step); tick <= reach / step; tick++) ticks.push(tick * step);
+  for (let tick = Math.ceil(low / step); tick <= high / step; tick++) ticks.push(tick * step);
   const alarms = experiments.filter((one) => one.called !== 0).length;
-  const radius = Math.min(3, (width - left) / experiments.length / 2);
+  const room = (width - left - edge) / experiments.length;
   return draw(
     "svg",
     {
-      viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
+      viewBox: `0 0 ${width} ${height}`, width, height, role: "img", style: `--line: ${Math.min(1.5, room / 3)}px`,
       "aria-label": `${experiments.length} experiments, each with its measured difference and interval. ${alarms} intervals leave out zero.`,
     },
     ...ticks.map((tick) =>
@@ -238,7 +237,7 @@ function picture(experiments, settings, images, width) {
         "g",
         {},
         draw("line", { x1: left, x2: width - edge, y1: y(tick), y2: y(tick), class: Math.abs(tick) < 1e-9 ? "luck-zero" : "luck-grid" }),
-        draw("text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, Number(tick.toFixed(1)).toString().replace("-", "−")),
+        draw("text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, Number(tick.toFixed(2)).toString().replace("-", "−")),
       ),
     ),
     settings.difference > 0 &&
@@ -249,7 +248,7 @@ function picture(experiments, settings, images, width) {
         "g",
         { "data-kind": one.called === 0 ? "none" : right ? "a" : "b" },
         draw("line", { x1: x(i), x2: x(i), y1: y(one.low), y2: y(one.high) }),
-        draw("circle", { cx: x(i), cy: y(one.difference), r: radius }),
+        draw("circle", { cx: x(i), cy: y(one.difference), r: Math.min(3, room / 1.8) }),
       );
     }),
   );
