@@ -61,6 +61,13 @@ def test_runs_on_all_test_images_have_a_row_of_their_own(table, recorded_folder)
     assert all_runs.identities(all_runs.groups()) == ["small", "small@all"]
 
 
+def test_different_test_images_in_one_folder_are_kept_apart(table, recorded_folder):
+    keep(recorded_folder, 0, 0.5, "CPU")
+    keep(recorded_folder, 1, 0.6, "CPU", n_test=10_000)
+    assert [line.count("| 10,000 |") for line in table() if line.startswith("| `small`")] == [0, 1]
+    assert all_runs.identities(all_runs.groups()) == ["small", "small@A"]
+
+
 def test_every_recorded_run_is_in_the_table_and_in_the_json(table):
     kept = [runs.load_record(path) for path in KEPT.rglob("*.json")]
     groups = all_runs.as_json(all_runs.groups(), "")["groups"]
