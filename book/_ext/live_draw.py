@@ -1,12 +1,14 @@
 """Sphinx extension: the questions of "Draw, then see", and what the recorded runs answer.
 
-`book/questions.toml` is the one source. For each question two small files are written into the built site: one with
-what the reader may know before drawing, and one with the answer, which the page fetches when the reader asks for it.
+`book/questions.toml` is the one source. For each question two small files are written into the built site:
+one with what the reader may know before drawing, and one with the answer, which the page fetches when the
+reader asks for it.
 """
 
 import json
 import tomllib
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,7 +24,7 @@ CONFIDENCE = 80  # per cent: how sure the reader should be that a range holds th
 
 def _rises(run: runs.Run) -> int:
     losses = run.column("train_loss")
-    return sum(later > earlier for earlier, later in zip(losses, losses[1:], strict=False))
+    return sum(later > earlier for earlier, later in pairwise(losses))
 
 
 def _second_guess(run: runs.Run) -> float:
@@ -31,7 +33,7 @@ def _second_guess(run: runs.Run) -> float:
     return 100 * (both - first) / (1 - first)
 
 
-# What a curve shows of a run, one value per epoch, and what a bar or a number shows: in the unit of the question.
+# What a curve shows of a run, one value per epoch, and what a bar or a number shows, in the question's unit.
 CURVES: dict[str, Callable[[runs.Run], list[float]]] = {
     "train_loss": lambda run: run.column("train_loss"),
     "val_loss": lambda run: run.column("val_loss"),
@@ -75,8 +77,8 @@ class Bar(_Part):
 class Question(_Part):
     """One question of `book/questions.toml`.
 
-    A curve asks for a value per epoch of `recipe`. Bars ask for one value per recipe. A number asks for one value of
-    `recipe`, or for the difference to `minus`, seed by seed, with a range around it.
+    A curve asks for a value per epoch of `recipe`. Bars ask for one value per recipe. A number asks for one
+    value of `recipe`, or for the difference to `minus`, seed by seed, with a range around it.
     """
 
     id: Annotated[str, Field(pattern="^[a-z0-9-]+$")]
@@ -207,7 +209,8 @@ def write(folder: Path, titles: dict[str, str]) -> None:
 
 
 def _save(path, content):
-    path.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    path.write_text(text.replace("'", "’"), encoding="utf-8")  # as Sphinx does on the pages
 
 
 def write_answers(app: Sphinx, exception: Exception | None) -> None:

@@ -87,7 +87,7 @@ async function mouse() {
   await show.click();
   await part.locator(".draw-off-words").waitFor();
   seen.after = {
-    answers: page.answers, runs: await part.locator(".draw-run").count(), result: await text(part, ".draw-result"),
+    answers: [...page.answers], runs: await part.locator(".draw-run").count(), result: await text(part, ".draw-result"),
     picture: await part.locator(".draw-svg").getAttribute("aria-label"), folded: await inside.evaluate((element) => element.hidden),
     live: await part.locator(".draw-result").getAttribute("aria-live"), accessible: await accessible(page, "#draw-constant-rate"),
     kept: (await kept(page))["constant-rate"],

@@ -77,7 +77,7 @@ export function bars(question, begin, changed) {
       svg("svg", { class: recorded ? "draw-svg" : "draw-svg draw-sideways", width, height, viewBox: `0 0 ${width} ${height}`, ...chartRole(recorded ? off(recorded) : "") }, [
         svg("text", { class: "draw-axis", x: 0, y: 14 }, [`${question.axis} (${unit})`]),
         ...grid,
-        svg("line", { class: "draw-zero", x1: zero, x2: zero, y1: top - 4, y2: height }),
+        ...(solid ? [svg("line", { class: "draw-zero", x1: zero, x2: zero, y1: top - 4, y2: height })] : []),
         ...drawn,
       ]),
     );
@@ -191,6 +191,6 @@ export function bars(question, begin, changed) {
       return left.length ? `Not set yet: ${left.join(", ")}.` : "Complete. Drag a bar to change it.";
     },
     off,
-    caption: (truth) => `Blue bars: the mean of the recorded runs. Dots: each of the ${truth.runs.length} runs.`,
+    caption: (truth) => `Blue: the mean of ${truth.runs.length} recorded runs. Dots: each of them.`,
   };
 }

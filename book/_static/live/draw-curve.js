@@ -245,6 +245,7 @@ export function curve(question, begin, changed) {
     complete: () => isComplete(sketch),
     restore(answer) {
       sketch = [...answer];
+      if (extent(sketch).first < 0) at = 0;
       update();
     },
     reveal(truth) {

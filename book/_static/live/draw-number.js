@@ -33,7 +33,7 @@ export function number(question, begin, changed) {
   function lay(width, moving) {
     const side = 22;
     x = scale(range, [side, width - side]);
-    const height = recorded ? 178 : 128;
+    const height = recorded ? 166 : 128;
     const grid = ticks(range[0], range[1], width >= 560 ? 10 : 5).map((value) =>
       svg("g", {}, [
         svg("line", { class: "draw-grid", x1: x(value), x2: x(value), y1: LINE - 7, y2: LINE + 7 }),
@@ -67,7 +67,7 @@ export function number(question, begin, changed) {
 
   /** @param {Recorded} truth @param {number} width @param {boolean} moving */
   function truth({ runs, mean: [mean] }, width, moving) {
-    const y = LINE + 72;
+    const y = LINE + 56;
     const at = x(clamp(mean, range[0], range[1]));
     const text = svg("text", { class: "draw-label draw-mean-label", x: clamp(at, 90, width - 90), y: y + 24, "text-anchor": "middle" }, [
       `recorded: ${words(mean, unit, unit === "times" ? 1 : undefined)}`,
@@ -167,12 +167,13 @@ export function number(question, begin, changed) {
     band.classList.toggle("draw-away", !begun);
     band.classList.toggle("draw-proposed", begun && !ranged);
     const width = x(range[1]) + 22;
-    set(guessLabel, { x: clamp(x(values[GUESS]), 70, width - 70) });
-    guessLabel.textContent = begun ? `your guess: ${words(values[GUESS], unit, decimals)}` : "drag to your guess";
-    set(rangeLabel, { x: clamp((x(values[LOW]) + x(values[HIGH])) / 2, 110, width - 110) });
-    rangeLabel.textContent = ranged
-      ? `your range: ${written(values[LOW], decimals)} to ${words(values[HIGH], unit, decimals)}`
-      : begun ? "now pull the ends of the range" : "";
+    const room = ranged ? 118 : 70;
+    set(guessLabel, { x: clamp(x(values[GUESS]), room, width - room) });
+    guessLabel.textContent = !begun
+      ? "drag to your guess"
+      : `your guess: ${words(values[GUESS], unit, decimals)}${ranged ? `, from ${written(values[LOW], decimals)} to ${written(values[HIGH], decimals)}` : ""}`;
+    set(rangeLabel, { x: clamp(x(values[GUESS]), 110, width - 110) });
+    rangeLabel.textContent = begun && !ranged ? "now pull the ends of the range" : "";
   }
 
   /** @param {Recorded} truth */

@@ -101,7 +101,6 @@ function calibration(ranges) {
   const hit = ranges.map(({ answer, recorded }) => holds({ low: answer[1], high: answer[2] }, recorded.mean[0]));
   const hits = hit.filter(Boolean).length;
   const { expected, low, high } = expectedHits(ranges.length, confidence / 100);
-  const many = ranges.length > 1;
   const judgement =
     hits < low ? "Your ranges are too narrow: you were surer than you should be."
     : hits > high ? "Your ranges are wider than they need be."
@@ -109,7 +108,9 @@ function calibration(ranges) {
   return [
     html("h2", {}, ["How sure you could be"]),
     html("p", { class: "draw-off-words" }, [
-      `${hits} of your ${ranges.length} range${many ? "s" : ""} hold${hits === 1 ? "s" : ""} what was recorded.`,
+      ranges.length > 1
+        ? `${hits} of your ${ranges.length} ranges hold${hits === 1 ? "s" : ""} what was recorded.`
+        : `Your one range ${hits ? "holds" : "does not hold"} what was recorded.`,
     ]),
     html("p", {}, [
       ranges.length < 3
