@@ -74,7 +74,7 @@ export function bars(question, begin, changed) {
     });
     const focused = document.activeElement;
     element.replaceChildren(
-      svg("svg", { class: recorded ? "draw-svg" : "draw-svg draw-sideways", width, height, viewBox: `0 0 ${width} ${height}`, ...chartRole(recorded ? off(recorded) : "") }, [
+      svg("svg", { class: recorded ? "draw-svg" : "draw-svg draw-sideways", width, height, viewBox: `0 0 ${width} ${height}`, ...chartRole(question.axis, recorded ? off(recorded) : "") }, [
         svg("text", { class: "draw-axis", x: 0, y: 14 }, [`${question.axis} (${unit})`]),
         ...grid,
         ...(solid ? [svg("line", { class: "draw-zero", x1: zero, x2: zero, y1: top - 4, y2: height })] : []),

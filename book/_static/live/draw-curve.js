@@ -59,7 +59,7 @@ export function curve(question, begin, changed) {
     listen(pen);
     missing.forEach((part) => set(part, { y: top, height: bottom - top }));
     set(hint, { x: (x(0) + x(epochs - 1)) / 2, y: top + (bottom - top) * 0.78 });
-    const root = svg("svg", { class: recorded ? "draw-svg" : "draw-svg draw-anyway", width, height, viewBox: `0 0 ${width} ${height}`, ...chartRole(recorded ? off(recorded) : "") }, [
+    const root = svg("svg", { class: recorded ? "draw-svg" : "draw-svg draw-anyway", width, height, viewBox: `0 0 ${width} ${height}`, ...chartRole(question.axis, recorded ? off(recorded) : "") }, [
       svg("text", { class: "draw-axis", x: 0, y: 14 }, [unit === "nats" ? `${question.axis} (nats)` : `${question.axis} (${unit})`]),
       svg("text", { class: "draw-axis", x: x(epochs - 1), y: bottom + 34, "text-anchor": "end" }, ["epoch"]),
       ...lines, ...below, ...marks, ...given,

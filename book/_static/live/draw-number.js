@@ -53,7 +53,7 @@ export function number(question, begin, changed) {
     set(rangeLabel, { y: LINE + 46 });
     const focused = document.activeElement;
     element.replaceChildren(
-      svg("svg", { class: recorded ? "draw-svg" : "draw-svg draw-sideways", width, height, viewBox: `0 0 ${width} ${height}`, ...chartRole(recorded ? off(recorded) : "") }, [
+      svg("svg", { class: recorded ? "draw-svg" : "draw-svg draw-sideways", width, height, viewBox: `0 0 ${width} ${height}`, ...chartRole(question.axis, recorded ? off(recorded) : "") }, [
         svg("text", { class: "draw-axis", x: 0, y: 14 }, [`${question.axis} (${unit})`]),
         svg("line", { class: "draw-line", x1: x(range[0]), x2: x(range[1]), y1: LINE, y2: LINE }),
         ...grid, band, ...(recorded ? truth(recorded, width, moving) : [pen]),

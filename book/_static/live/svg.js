@@ -39,8 +39,11 @@ export function asSlider(element, on, attributes) {
   else for (const name of [...Object.keys(all), "aria-valuenow", "aria-valuetext"]) element.removeAttribute(name);
 }
 
-/** What a chart is to a screen reader: controls in a group, or one picture in words. @param {string} [words] */
-export const chartRole = (words) => (words ? { role: "img", "aria-label": words } : { role: "group", "aria-label": "Chart" });
+/**
+ * What a chart is to a screen reader: controls in a group, or one picture in words.
+ * @param {string} name @param {string} [words]
+ */
+export const chartRole = (name, words) => (words ? { role: "img", "aria-label": words } : { role: "group", "aria-label": name });
 
 /** The outline of a line through points; null interrupts it. @param {([number, number] | null)[]} points */
 export function path(points) {
