@@ -73,6 +73,8 @@ def test_what_the_reader_may_know_does_not_tell_the_answer(question):
     known = live_draw.ask(question)
     assert not {"runs", "mean", "spread", "why", "answer"} & set(known)
     assert question.why not in json.dumps(known)
+    bars = [{"label", "given"} if bar.given else {"label"} for bar in question.bars]
+    assert [set(bar) for bar in known.get("bars", [])] == bars
     # The recorded values in it are those of other recipes, or of another column.
     shown = [(part.recipe, part.measure) for part in question.context]
     shown += [(bar.recipe, question.measure) for bar in question.bars if bar.given]
@@ -112,11 +114,11 @@ def test_a_difference_is_taken_seed_by_seed():
     assert (answer["mean"], answer["spread"]) == ([0.0], [0.0])
 
 
-def test_a_curve_has_the_history_of_each_seed():
-    answer = live_draw.answer(question(kind="curve", recipe="mlp", measure="train_loss"))
-    assert answer["runs"] == [
-        pytest.approx(run.column("train_loss"), abs=1e-3) for run in runs.load_runs("mlp")
-    ]
+@pytest.mark.parametrize(("measure", "unit"), [("train_loss", 1), ("val_loss", 1), ("val_accuracy", 100)])
+def test_a_curve_has_the_history_of_each_seed(measure, unit):
+    answer = live_draw.answer(question(kind="curve", recipe="mlp", measure=measure))
+    recorded = [[unit * value for value in run.column(measure)] for run in runs.load_runs("mlp")]
+    assert answer["runs"] == [pytest.approx(values, abs=1e-3) for values in recorded]
 
 
 def test_the_second_guess_is_counted_among_the_mistakes():

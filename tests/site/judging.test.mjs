@@ -15,6 +15,7 @@ test("a stroke sets every epoch that it passes, on the straight line between its
 test("a stroke between two epochs sets the nearer one to where the pen is", () => {
   assert.deepEqual(stroke(none(3), { x: 0.6, y: 7 }, { x: 0.6, y: 7 }), [null, 7, null]);
   assert.deepEqual(stroke(none(3), { x: 0.6, y: 7 }, { x: 0.8, y: 9 }), [null, 9, null]);
+  assert.deepEqual(stroke(none(3), { x: 0.3, y: 7 }, { x: 0.4, y: 9 }), [9, null, null]);
 });
 
 test("a stroke beyond the ends stays within the epochs and leaves its argument alone", () => {

@@ -10,7 +10,8 @@
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 /**
- * The sketch after one movement of the pen: every epoch that it passed lies on the straight line between its ends.
+ * The sketch after one movement of the pen: every epoch that it passed lies on the straight line between its ends. A
+ * movement near a single epoch brings that epoch to where the pen is.
  * @param {Sketch} sketch @param {Point} from @param {Point} to
  * @returns {Sketch}
  */
@@ -20,9 +21,8 @@ export function stroke(sketch, from, to) {
   const first = clamp(Math.round(left.x), 0, sketch.length - 1);
   const last = clamp(Math.round(right.x), 0, sketch.length - 1);
   for (let epoch = first; epoch <= last; epoch++) {
-    const share = right.x > left.x ? clamp((epoch - left.x) / (right.x - left.x), 0, 1) : 1;
-    const ends = right.x > left.x ? [left.y, right.y] : [from.y, to.y];
-    changed[epoch] = ends[0] + share * (ends[1] - ends[0]);
+    const share = clamp((epoch - left.x) / (right.x - left.x), 0, 1);
+    changed[epoch] = first === last ? to.y : left.y + share * (right.y - left.y);
   }
   return changed;
 }
