@@ -110,6 +110,7 @@ def still():
         f'<figure class="net-picture"><span class="net-image" role="img" style="--at: {FIRST}" '
         f'aria-label="A photo of a {name}, 32 by 32 pixels"></span>'
         f"<figcaption>A test image: {name}, 32 × 32 pixels</figcaption></figure></div>"
+        f'<h2 class="visually-hidden">What each network answers</h2>'
         f'<div class="net-cards">{cards}</div></div>'
     )
 

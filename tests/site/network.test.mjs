@@ -121,6 +121,9 @@ test("a patch covers its square and stops at the border", () => {
 test("shuffling takes each pixel with its colours from its place in the order", () => {
   const shuffled = changed(picture, { ...UNCHANGED, shuffled: true }, order);
   assert.deepEqual([...shuffled.slice(30, 33)], [...picture.slice(210, 213)]);
+  const covered = changed(picture, { ...UNCHANGED, shuffled: true, size: 8 }, order);
+  assert.deepEqual(at(covered, 16, 16), [128, 128, 128]); // where the reader put it
+  assert.deepEqual(at(covered, 3, 3), at(shuffled, 3, 3));
 });
 
 test("a large picture shrinks to the means of its squares", () => {

@@ -200,7 +200,7 @@ export class Inside {
       return canvas;
     }));
     const text = units ? ofUnit(values[channel]) : ofMap(places, squares, this.fields[step].size);
-    this.find("figcaption", this.large).textContent =
+    this.find("figcaption p", this.large).textContent =
       `${units ? "Unit" : "Map"} ${channel + 1} of ${shape[2]}, ${layer.label}. ${text}`;
   }
 }

@@ -23,7 +23,7 @@ export function controls(names, sprite, first, bytes) {
       ${slider("right", "Shift right", -16, 16, 1, " px")}${slider("down", "Shift down", -16, 16, 1, " px")}
       ${slider("turn", "Turn", -180, 180, 5, "°")}${slider("brightness", "Brightness", 20, 200, 5, " %")}
       ${slider("size", "Grey patch", 0, 24, 2, " px")}
-      ${slider("row", "Patch at row", 0, 31, 1, "", true)}${slider("column", "Patch at column", 0, 31, 1, "", true)}
+      ${slider("row", "Patch: row", 0, 31, 1, "", true)}${slider("column", "Patch: column", 0, 31, 1, "", true)}
       <p class="net-note">Or drag over the picture to cover a part.</p>
       <div class="net-row"><label class="net-check"><input type="checkbox" data-change="shuffled"> Shuffle the
         pixels</label><button type="button" data-action="reset">Undo all changes</button></div></fieldset>`,
@@ -62,7 +62,7 @@ export function inside(networks, chosen) {
       <div data-large="filter"><span>Its weights</span><canvas></canvas></div>
       <div data-large="picture"><span>The picture</span><div class="net-boxed"><canvas></canvas><div class="net-boxes"></div></div></div>
       <div data-large="patches"><span>What excites it most</span><div class="net-patches"></div></div></div>
-      <figcaption role="status"></figcaption></figure></section>`;
+      <figcaption><p role="status"></p></figcaption></figure></section>`;
 }
 
 export const why = () => `<section class="net-why" hidden><h2>Where the answer comes from</h2>

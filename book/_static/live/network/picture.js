@@ -52,9 +52,9 @@ export function changed(picture, change, order) {
     const column = cos * x + sin * y + middle, row = cos * y - sin * x + middle;
     for (let c = 0; c < 3; c++) moved[3 * p + c] = between(picture, row, column, c) * change.brightness;
   }
-  if (change.size) cover(moved, change.row, change.column, change.size);
-  if (!change.shuffled) return moved;
-  return Uint8ClampedArray.from(moved, (_, i) => moved[3 * order[Math.floor(i / 3)] + (i % 3)]);
+  const done = change.shuffled ? moved.map((_, i) => moved[3 * order[Math.floor(i / 3)] + (i % 3)]) : moved;
+  if (change.size) cover(done, change.row, change.column, change.size);
+  return done;
 }
 
 /**
