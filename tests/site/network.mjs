@@ -154,6 +154,21 @@ const pixels = (page) => page.$eval("canvas.net-image", (canvas) =>
   found.keyboard.told = await page.textContent(".net-told");
 }
 
+// Where WebAssembly fails and one network does not arrive.
+{
+  const { page } = await open();
+  await page.route(/conv\.wasm|mlp\.bin/, (route) => route.abort());
+  await live(page);
+  await page.click(".net-thumb:nth-child(1)");
+  await page.waitForSelector('[data-network="paper"][data-answered]');
+  await page.waitForFunction(() => document.querySelector(".net-status").textContent.includes("could not"));
+  found.troubled = {
+    machine: await page.$eval(".net", (part) => part.dataset.machine),
+    missing: await page.$$eval('[data-network="mlp"] li', (bars) => bars.length),
+    bars: await page.$$eval('[data-network="paper"] li', (bars) => bars.length),
+  };
+}
+
 // The answers, by both machines.
 if (images) {
   const { page } = await open();

@@ -221,6 +221,11 @@ def test_the_keyboard_suffices_and_answers_are_told(page):
 
 
 @in_a_browser
+def test_without_webassembly_and_with_a_network_missing_the_others_answer(page):
+    assert page["troubled"] == {"machine": "JavaScript", "missing": 0, "bars": live_network.LIKELIEST}
+
+
+@in_a_browser
 def test_the_part_in_use_breaks_no_rule_of_accessibility(page):
     assert page["violations"] == []
 

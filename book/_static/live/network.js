@@ -55,7 +55,7 @@ class Part {
     /** @type {number | null} */
     this.truth = described.shown[this.first];
     this.pictureName = "";
-    this.chosen = described.networks[described.networks.length - 1].name;
+    this.chosen = described.networks[described.networks.length - 1].name; // the network that is looked into
     /** @type {Record<string, number[]>} */
     this.answers = {};
     this.id = 0; // of the latest question
@@ -303,7 +303,10 @@ class Part {
       this.ask();
     }
     if (reply.kind === "failed") {
-      this.say(`The network “${this.entry(reply.name).title}” could not be fetched: check the connection, then load the page again.`);
+      const card = this.$(`[data-network="${reply.name}"]`);
+      card.removeAttribute("aria-busy");
+      card.querySelector("ol")?.replaceChildren();
+      this.say(`“${this.entry(reply.name).title}” could not be fetched: check the connection, then load the page again.`);
     }
     if (reply.kind === "answers") this.hearAnswers(reply.answers);
     this.inside.hear(reply);
