@@ -17,7 +17,8 @@ student: $(READY)  ## the chapters without outputs and solutions, for a class
 
 pdf: $(READY)  ## the whole book on paper: _build/book.pdf; needs Chromium
 	$(BIN)/jupyter-book build . --path-output . --builder singlehtml -q
-	$(BIN)/python book/_ext/chromium.py _build/singlehtml/book/intro.html _build/book.pdf
+	cp _build/singlehtml/book/intro.html _build/singlehtml/all.html  # its addresses start at this folder
+	$(BIN)/python book/_ext/chromium.py _build/singlehtml/all.html _build/book.pdf
 
 offline: book  ## the site to take along: _build/site.zip, to be read from any folder
 	$(BIN)/python -m zipfile -c _build/site.zip _build/html

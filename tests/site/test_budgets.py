@@ -1,7 +1,6 @@
-"""What a page may cost: bytes before the reader does anything, time until it stands, and no trap for the Tab key."""
+"""What a page may cost: bytes, time until it stands, and no trap for the Tab key; Node is not needed."""
 
-import ast
-import zipfile
+import re
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +12,8 @@ CHAPTERS = [str(path.relative_to(SITE)) for path in PAGES if path.parent.name ==
 PATHS = ["book/intro.html", *CHAPTERS]
 WALKED = PATHS[:2]
 FIGURES = {"image", "font"}
-LIVE = SITE / "_static" / "live"
+REPOSITORY = Path(__file__).parents[2]
+LIVE = REPOSITORY / "book" / "_static" / "live"
 
 needs_site = pytest.mark.skipif(not PAGES, reason="the site is not built: make book")
 needs_browser = pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -61,3 +61,20 @@ def test_the_tab_key_leads_through_the_page_and_is_seen(path):
     page = found()[path]
     assert page["ended"] and len(page["stops"]) > 20
     assert [stop["html"] for stop in page["stops"] if not (stop["seen"] and stop["inside"])] == []
+
+
+@needs_site
+def test_live_parts_are_served_as_they_are_written():
+    """There is no step in between, so that `make book` needs no Node."""
+    written = [path for path in LIVE.rglob("*") if path.is_file()]
+    served = SITE / "_static" / "live"
+    assert written and all(
+        (served / path.relative_to(LIVE)).read_bytes() == path.read_bytes() for path in written
+    )
+
+
+def test_the_build_calls_no_node():
+    recipe = re.search(r"^book:.*\n((?:\t.*\n)+)", (REPOSITORY / "Makefile").read_text(), re.M)[1]
+    sources = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "book" / "_ext").glob("*.py")]
+    assert not re.search(r"\b(node|npm|npx)\b", recipe)
+    assert not [source for source in sources if re.search(r"[\"'](node|npm|npx)\b", source)]
