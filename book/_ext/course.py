@@ -66,7 +66,10 @@ class ComputingPlan(Table):
 def keep_local(app, page, template, context, doctree):
     """Leave out other hosts' scripts and styles, and Thebe's, which fetches its own: no page needs them."""
     context["css_files"] = [file for file in context.get("css_files", []) if "://" not in str(file.filename)]
-    context["script_files"] = [file for file in context.get("script_files", []) if not _asks_elsewhere(file)]
+    scripts = [file for file in context.get("script_files", []) if not _asks_elsewhere(file)]
+    # Sphinx adds MathJax to a page if there is a formula on the page or on those below it in the contents.
+    formulas = doctree and any(doctree.findall(lambda n: isinstance(n, nodes.math | nodes.math_block)))
+    context["script_files"] = [file for file in scripts if formulas or "mathjax" not in str(file.filename)]
 
 
 def _asks_elsewhere(script):
