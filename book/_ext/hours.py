@@ -37,7 +37,7 @@ class Hours(Table):
 
     def lines(self):
         lines = [
-            "| chapter | words | code lines | figures | exercises | minutes to read | minutes for exercises |",
+            "| chapter | words | code lines | figures | exercises | minutes to read | for exercises |",
             "|---|---:|---:|---:|---:|---:|---:|",
         ]
         sums = [0.0] * 6
