@@ -179,7 +179,7 @@ def test_new_records_never_go_into_an_installed_package(installed, tiny, cache):
     assert {found.name for found in path.parent.iterdir()} == KEPT | {"tiny-seed0.safetensors"}
 
 
-def test_what_was_recorded_outside_the_package_is_found_again(installed, tiny, no_training, cache, recorded):
+def test_what_was_recorded_outside_the_package_is_found_again(recorded, installed, tiny, cache, no_training):
     (cache / "runs").mkdir()
     for name in ONCE:
         moved = installed / name
@@ -191,14 +191,14 @@ def test_what_was_recorded_outside_the_package_is_found_again(installed, tiny, n
     assert runs.train_and_record(tiny, 0, progress=False) is runs.Claim.DONE
 
 
-def test_the_courses_records_stay_beside_those_of_the_user(installed, recorded, tiny, cache):
+def test_the_courses_records_stay_beside_those_of_the_user(recorded, installed, tiny, cache):
     fakes.record(tiny.replace(epochs=1), seed=1)
     assert [run.seed for run in runs.load_runs("tiny")] == [0, 1]
     assert runs.record_file("tiny", 0) == recorded
     assert runs.record_file("tiny", 1).parent == cache / "runs"
 
 
-def test_a_record_of_an_installed_package_is_renewed_elsewhere(installed, recorded, tiny, cache):
+def test_a_record_of_an_installed_package_is_renewed_elsewhere(recorded, installed, tiny, cache):
     before = fakes.snapshot(installed)
     recorded.with_suffix(".predictions.gz").unlink()
     del before[recorded.with_suffix(".predictions.gz")]
