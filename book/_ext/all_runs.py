@@ -160,7 +160,8 @@ def agreement(found, names):
     for a, (base_a, right_a) in right.items():
         for b, (base_b, right_b) in right.items():
             same = a == b
-            if base_a == base_b and a <= b and not (same and len(right_a) < 2):
+            alike = base_a == base_b and right_a.shape[1] == right_b.shape[1]
+            if alike and a <= b and not (same and len(right_a) < 2):
                 counted[f"{a} {b}"] = pairs(right_a, right_b, same)
     return counted
 
