@@ -181,7 +181,8 @@ export function sentence({ difference }, { called, wrong }) {
   const said = `Of ${EXPERIMENTS.toLocaleString("en")} experiments, ${count(called)} call the two methods different`;
   if (difference === 0) return `${said}: false alarms, because the methods are equal.`;
   const mistaken = wrong > 0 ? `, ${count(wrong)} of them in favour of the worse method` : "";
-  return `${said}${mistaken}. The others miss a difference that is there.`;
+  const missed = called < 1 ? " The others miss a difference that is there." : "";
+  return `${said}${mistaken}.${missed}`;
 }
 
 /**
