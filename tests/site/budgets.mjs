@@ -46,13 +46,23 @@ for (const path of paths) {
   await page.waitForTimeout(1000);
   const files = (await Promise.all(fetched)).filter(Boolean);
   const stops = [];
+  let back = null; // where the walk ends: beyond the page, at its first stop again, or in a trap
   for (let i = 0; i < 1500; i++) {
     await page.keyboard.press("Tab");
-    const stop = await page.evaluate(focused);
-    if (!stop || (stop.number < stops.length)) { stops.end = true; break; }
+    let stop = await page.evaluate(focused);
+    if (stop && !stop.inside) {
+      await page.waitForTimeout(400); // some links slide in
+      stop = await page.evaluate(focused);
+    }
+    if (!stop) { // the end of the page, after which the walk begins anew
+      await page.keyboard.press("Tab");
+      stop = await page.evaluate(focused);
+    }
+    back = stop;
+    if (!stop || stop.number < stops.length) break;
     stops.push(stop);
   }
-  found[path] = { files, stops, ended: Boolean(stops.end), vitals: await page.evaluate(() => window.vitals) };
+  found[path] = { files, stops, back, vitals: await page.evaluate(() => window.vitals) };
   await page.close();
 }
 await browser.close();

@@ -11,7 +11,6 @@ from pages import PAGES, SITE
 CHAPTERS = [str(path.relative_to(SITE)) for path in PAGES if path.parent.name == "notebooks"]
 PATHS = ["book/intro.html", *CHAPTERS]
 WALKED = PATHS[:2]
-FIGURES = {"image", "font"}
 REPOSITORY = Path(__file__).parents[2]
 LIVE = REPOSITORY / "book" / "_static" / "live"
 
@@ -25,21 +24,30 @@ def found():
     return drive("budgets.mjs", *PATHS)
 
 
-def weight(path, figures):
+def weight(path, *without):
+    """Bytes that a page fetches before the reader does anything, some types or addresses left out."""
     files = found()[path]["files"]
-    return sum(file["bytes"] for file in files if figures or file["type"] not in FIGURES)
+    left_out = [file for file in files if file["type"] in without or any(w in file["url"] for w in without)]
+    return sum(file["bytes"] for file in files if file not in left_out)
 
 
 @needs_browser
 @pytest.mark.parametrize("path", PATHS)
 def test_a_page_weighs_at_most_a_megabyte(path):
-    assert weight(path, figures=True) <= 1_000_000
+    """Fonts aside, which are the same on every page and fetched once."""
+    assert weight(path, "font") <= 1_000_000
 
 
 @needs_browser
 @pytest.mark.parametrize("path", PATHS)
 def test_a_page_weighs_little_beside_its_figures(path):
-    assert weight(path, figures=False) <= 250_000
+    """MathJax aside too, which is fetched once, and only by pages with formulas."""
+    assert weight(path, "font", "image", "mathjax") <= 250_000
+
+
+@needs_browser
+def test_a_page_without_formulas_fetches_no_mathjax():
+    assert not [file for file in found()["book/intro.html"]["files"] if "mathjax" in file["url"]]
 
 
 @needs_site
@@ -59,7 +67,8 @@ def test_a_page_stands_soon_and_stays(path):
 @pytest.mark.parametrize("path", WALKED)
 def test_the_tab_key_leads_through_the_page_and_is_seen(path):
     page = found()[path]
-    assert page["ended"] and len(page["stops"]) > 20
+    assert len(page["stops"]) > 20
+    assert page["back"] is None or page["back"]["number"] == 0, "the Tab key is trapped"
     assert [stop["html"] for stop in page["stops"] if not (stop["seen"] and stop["inside"])] == []
 
 
