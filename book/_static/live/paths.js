@@ -112,11 +112,12 @@ function card(part, network, act) {
   const squares = make("div", { role: "group", class: "paths-squares", "aria-label": `Living channels of ${part}` });
   for (const { index, accuracy } of alive) {
     const loss = network.parts[""] - accuracy;
+    const text = loss > 0 ? String(Math.round(loss)) : "0";
     const square = make("button", {
       type: "button", tabindex: squares.children.length ? "-1" : "0", "data-channel": String(index),
-      "aria-label": `Channel ${index} of ${part}: silent, ${difference(network.parts[""], accuracy)}`,
+      "aria-label": `${text} points, channel ${index} of ${part}: silent, ${difference(network.parts[""], accuracy)}`,
       style: `--loss: ${Math.round(Math.min(1, Math.max(0, loss) / 40) * 100)}%`,
-    }, loss > 0 ? String(Math.round(loss)) : "0");
+    }, text);
     square.addEventListener("click", () => act("channel", index));
     squares.append(square);
   }
