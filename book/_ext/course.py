@@ -77,6 +77,15 @@ def _asks_elsewhere(script):
     return "://" in f"{script.filename} {body}" or "thebe" in f"{script.filename} {body}".lower()
 
 
+def print_what_is_shown(app):
+    """The book of one page, which `make pdf` prints, shows each kind of node as the site does.
+
+    Sphinx asks for a builder's own handlers first, and looks no further if any extension registered one.
+    """
+    handlers = app.registry.translation_handlers
+    handlers["singlehtml"] = handlers.get("html", {}) | handlers.get("singlehtml", {})
+
+
 def mend_roles(app, page, template, context, doctree):
     """Give axe what it asks: docutils' list of references has items, a fold is named by its visible text,
     and the parameters in a signature are no list of definitions."""
@@ -91,6 +100,7 @@ def mend_roles(app, page, template, context, doctree):
 
 def setup(app):
     app.add_directive("computing-plan", ComputingPlan)
+    app.connect("builder-inited", print_what_is_shown)
     app.connect("html-page-context", keep_local, priority=900)
     app.connect("html-page-context", mend_roles)
     app.add_js_file(None, body=MODE)
