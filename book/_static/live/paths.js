@@ -179,11 +179,11 @@ export async function start(element) {
     const seeds = Object.values(measured.networks).filter((n) => n.recipe === recipe).map((n) => String(n.seed));
     const focused = /** @type {HTMLInputElement | null} */ (choose.querySelector("input:focus"));
     const id = element.id || "paths";
-    choose.replaceChildren(
-      radios(`${id}-recipe`, "Trained with", names.map((each) => [each, RECIPES[each]]), recipe,
-        (each) => open(measured.networks[`${each}-seed${seed}`] ? `${each}-seed${seed}` : `${each}-seed0`)),
-      radios(`${id}-seed`, "Seed", seeds.map((each) => [each, each]), String(seed), (each) => open(`${recipe}-seed${each}`)),
-    );
+    const recipes = radios(`${id}-recipe`, "Trained with", names.map((each) => [each, RECIPES[each]]), recipe,
+      (each) => open(measured.networks[`${each}-seed${seed}`] ? `${each}-seed${seed}` : `${each}-seed0`));
+    const starts = radios(`${id}-seed`, "Seed", seeds.map((each) => [each, each]), String(seed),
+      (each) => open(`${recipe}-seed${each}`));
+    choose.replaceChildren(...(names.length > 1 ? [recipes] : []), starts);
     if (focused) {
       /** @type {HTMLElement | null} */ (choose.querySelector(`input[name="${focused.name}"][value="${focused.value}"]`))?.focus();
     }
