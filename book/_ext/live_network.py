@@ -44,9 +44,9 @@ def sprite(test):
     return test.pixels[torch.stack(chosen)]
 
 
-def write_sprite(path=SPRITE):
-    """Write the sprite anew, without loss: needs the data set."""
-    pixels = sprite(data.load("cifar10").test)
+def write_sprite(pixels, path=SPRITE):
+    """Write uint8 images [N, 3, 32, 32] side by side, without loss. The page's own were made by
+    `write_sprite(sprite(data.load("cifar10").test))`."""
     Image.fromarray(torch.cat([*pixels], 2).permute(1, 2, 0).numpy()).save(path, lossless=True, method=6)
 
 

@@ -108,11 +108,14 @@ def test_the_images_of_the_page_are_few_and_small():
     assert live_network.SPRITE.stat().st_size < 30_000
 
 
-@pytest.mark.skipif(
-    not data.prepared_file("cifar10").exists(), reason="CIFAR-10 is not prepared: data.load('cifar10')"
-)
-def test_the_images_of_the_page_are_the_first_of_their_classes():
-    assert torch.equal(live_network.read_sprite(), live_network.sprite(data.load("cifar10").test))
+def test_the_images_are_the_first_of_their_classes_and_written_without_loss(toy_images, tmp_path):
+    images, labels = toy_images.test.pixels, toy_images.test.labels
+    chosen = live_network.sprite(toy_images.test)
+    birds = (labels == 2).nonzero().flatten()
+    assert torch.equal(chosen[[2, 10]], images[birds[:2]])
+    assert torch.equal(chosen[9], images[(labels == 9).nonzero()[0, 0]])
+    live_network.write_sprite(chosen, tmp_path / "images.webp")
+    assert torch.equal(live_network.read_sprite(tmp_path / "images.webp"), chosen)
 
 
 def zig():
