@@ -18,7 +18,10 @@ async function open(options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   const asked = [], noise = [];
-  page.on("response", async (answer) => asked.push({ url: answer.url(), bytes: (await answer.body().catch(() => "")).length }));
+  page.on("response", (answer) => asked.push(answer.body().then(
+    (body) => ({ url: answer.url(), bytes: body.length }),
+    () => ({ url: answer.url(), bytes: 0 }), // the page is closed, or it was a redirection
+  )));
   page.on("pageerror", (error) => noise.push(error.message));
   page.on("console", (message) => message.type() !== "error" || noise.push(message.text()));
   await page.goto(`${address}/book/try-the-network.html`);
@@ -58,9 +61,9 @@ const pixels = (page) => page.$eval("canvas.net-image", (canvas) =>
 {
   const { page, asked, noise } = await open();
   await live(page);
-  found.before = asked.filter(({ url }) => url.includes("/live/")).map(({ url, bytes }) => ({ url: url.slice(address.length), bytes }));
+  found.before = (await Promise.all(asked)).filter(({ url }) => url.includes("/live/")).map(({ url, bytes }) => ({ url: url.slice(address.length), bytes }));
   found.first = await after(page, () => page.click(".net-thumb:nth-child(9)"));
-  found.fetched = asked.map(({ url }) => url).filter((url) => url.endsWith(".bin")).length;
+  found.fetched = (await Promise.all(asked)).filter(({ url }) => url.endsWith(".bin")).length;
   const start = await pixels(page);
   found.shuffled = await after(page, () => page.check('[data-change="shuffled"]'));
   const mixed = await pixels(page);
@@ -130,7 +133,7 @@ const pixels = (page) => page.$eval("canvas.net-image", (canvas) =>
     found.violations.push(...(await page.evaluate(() =>
       document.scrollingElement.scrollWidth > innerWidth ? [`${innerWidth} pixels are too narrow`] : [])));
   }
-  found.elsewhere = asked.map(({ url }) => url).filter((url) => !url.startsWith(address) && !/^(data|blob):/.test(url));
+  found.elsewhere = (await Promise.all(asked)).map(({ url }) => url).filter((url) => !url.startsWith(address) && !/^(data|blob):/.test(url));
   found.noise = noise;
 }
 

@@ -98,7 +98,7 @@ def test_a_network_of_another_kind_is_refused():
 
 def test_the_order_of_shuffled_pixels_is_that_of_the_data_set():
     numbers = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
-    shuffled = data.shuffle_pixels(data.Images(numbers, torch.zeros(1))).pixels
+    shuffled = data.shuffle_pixels(data.Images(numbers, torch.zeros(1).long())).pixels
     assert torch.equal(numbers.flatten(2)[:, :, live_network.order()], shuffled.flatten(2))
 
 
