@@ -67,8 +67,8 @@ def order():
     rows, columns, _ = IMAGE
     numbers = torch.arange(rows * columns).view(1, 1, rows, columns)
     halves = torch.cat([numbers // 256, numbers % 256], 1).byte()  # a pixel holds a byte
-    image = data.Images(halves, torch.zeros(1, dtype=torch.int64))
-    high, low = data.shuffle_pixels(image).pixels[0].flatten(1).long()
+    images = data.Images(halves, torch.zeros(1, dtype=torch.int64))
+    high, low = data.shuffle_pixels(images).pixels[0].flatten(1).long()
     return (high * 256 + low).tolist()
 
 
