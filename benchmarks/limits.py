@@ -12,8 +12,8 @@ import csv
 import json
 from itertools import pairwise
 
-import numpy as np
 import torch
+from numpy.lib.format import open_memmap
 
 from cifar_lib import data, runs
 from cifar_lib.data import layouts
@@ -40,7 +40,8 @@ def main():
         print(f"{name}: {len(several)} seeds, {right[name].mean():.2%} of {len(truth):,} test images")
 
     folder = data.data_folder()
-    counts = torch.from_numpy(np.load(folder / "cifar10h" / "cifar10h-counts.npy"))[original].double()
+    judged = open_memmap(folder / "cifar10h" / "cifar10h-counts.npy", mode="c")  # it opens no pickles
+    counts = torch.from_numpy(judged)[original].double()
     people(counts, truth, answers, right)
     with open(folder / "label-errors" / "cifar10_mturk.json") as file:
         label_errors(json.load(file), original, right)
@@ -51,7 +52,7 @@ def main():
 
 def original_order(images):
     """The number in the published test set of each image, which the library keeps in another order."""
-    published = layouts.find("cifar10", data.data_folder())[1]
+    published = layouts.find("cifar10", data.data_folder()).read()[1]
     numbers = {pixels.numpy().tobytes(): number for number, pixels in enumerate(published.pixels)}
     assert len(numbers) == len(images)
     return torch.tensor([numbers[pixels.numpy().tobytes()] for pixels in images.pixels])
@@ -75,14 +76,14 @@ def people(counts, truth, answers, right):
         print(f"{name:20}" + "".join(f"{right[name][some].mean():>20.1%}" for some in groups.values()))
 
     print("\nof the errors, the share in which at least one person gave the same wrong answer;")
-    print("  and the share if the people had judged another image of the same class (mean of 20 shuffles):")
+    print("  and the share if the people had judged another image of the same class (mean of 200 shuffles):")
     generator = torch.Generator().manual_seed(0)
     for name, several in answers.items():
         same, other = [], []
         for answer in several:
             wrong = (answer != truth).nonzero()[:, 0]
             same.append((counts[wrong, answer[wrong]] > 0).double().mean())
-            for _ in range(20):
+            for _ in range(200):
                 swapped = within_class(truth, generator)
                 other.append((counts[swapped[wrong], answer[wrong]] > 0).double().mean())
         print(f"  {name:20}{torch.stack(same).mean():8.1%}{torch.stack(other).mean():8.1%}")

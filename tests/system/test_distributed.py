@@ -208,8 +208,8 @@ def test_only_the_first_writes_and_prints(basics):
     assert written == fakes.recorded_names("study-quick")
     assert list((basics.folder / "cache" / "checkpoints").iterdir()) == []
     lines = basics.out.splitlines()
-    assert lines[0] == "study-quick, seed 0"
-    assert lines[1].startswith("study-quick, seed 0: test accuracy ") and len(lines) == 2
+    assert lines[:2] == [f"New records go to {basics.folder / 'records'}.", "study-quick, seed 0"]
+    assert lines[2].startswith("study-quick, seed 0: test accuracy ") and len(lines) == 3
     assert basics.said == []
 
 
