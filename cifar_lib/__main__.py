@@ -393,7 +393,8 @@ def _export(arguments, output):
 
     run = _kept_runs(arguments, [arguments.seed])[arguments.seed]
     run.network()  # before the images, which take longer
-    exported = runs.export_onnx(run, data.load(run.recipe.data), arguments.file)
+    images = data.load(run.recipe.data) if data.at_hand(run.recipe.data) else None
+    exported = runs.export_onnx(run, images, arguments.file)
     output(exported, "export", **exported.as_dict())
 
 

@@ -69,8 +69,12 @@ def test_train_shows_each_epoch_and_ends_with_both_accuracies_and_the_place(trai
     assert str(trained) in lines[1]
     assert [line.split()[:2] for line in lines[2:6]] == [["epoch", str(n)] for n in (1, 2, 3, 4)]
     kept = runs.load_record(trained / "tiny-seed0.json")
-    assert lines[6].startswith(f"validation: {kept.result['val_accuracy']:.1%} of 40 images (95 % interval ")
-    assert lines[7].startswith(f"      test: {kept.result['test_accuracy']:.1%} of 100 images (95 % ")
+    assert lines[6].startswith(
+        f"validation accuracy: {kept.result['val_accuracy']:.1%} of 40 images (95 % interval "
+    )
+    assert lines[7].startswith(
+        f"      test accuracy: {kept.result['test_accuracy']:.1%} of 100 images (95 % "
+    )
     assert " s on CPU (" in lines[8]
     assert str(trained / "tiny-seed0.json") in lines[9] and len(lines) == 10
 
@@ -185,7 +189,7 @@ def test_without_a_holdout_nothing_is_said_of_validation(recorded_folder, tiny, 
     runs.train_and_record(whole, 0, device="cpu", keep_weights=True, progress=False)
     assert main(["evaluate", "whole"]) == 0
     printed = capsys.readouterr().out
-    assert "epoch   4" in printed and printed.count(" test: ") == 2 and "validation" not in printed
+    assert "epoch   4" in printed and printed.count(" test accuracy: ") == 2 and "validation" not in printed
 
 
 @pytest.mark.parametrize(
@@ -350,9 +354,11 @@ def test_evaluate_reads_what_record_wrote(recorded_folder, capsys):
     assert main(["evaluate", "mlp-mnist-quick"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("mlp-mnist-quick, seed 0. digits: 1,500 training and 297 test images")
-    assert lines[1].startswith(f"validation: {kept.result['val_accuracy']:.1%} of 150 images (95 % interval ")
+    assert lines[1].startswith(
+        f"validation accuracy: {kept.result['val_accuracy']:.1%} of 150 images (95 % interval "
+    )
     assert lines[2].startswith(
-        f"      test: {kept.result['test_accuracy']:.1%} of 297 images (95 % interval "
+        f"      test accuracy: {kept.result['test_accuracy']:.1%} of 297 images (95 % interval "
     )
     assert main(["evaluate", "mlp-mnist-quick", "--seed", "1"]) == 2
     assert "Seed 1 of 'mlp-mnist-quick' is not recorded" in capsys.readouterr().err
@@ -488,7 +494,7 @@ def test_evaluate_does_not_call_images_validation_that_may_have_been_trained_on(
     assert main(["evaluate", "mlp-mnist-quick"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("validation: left out, because the network was trained on other images")
-    assert lines[2].strip().startswith("test: ") and len(lines) == 3
+    assert lines[2].strip().startswith("test accuracy: ") and len(lines) == 3
 
 
 def test_evaluate_reads_the_folder_that_it_is_told(tiny, tmp_path, trained, capsys):
@@ -509,7 +515,7 @@ def test_evaluate_reads_a_file_of_weights_and_claims_no_validation(tiny, tmp_pat
     assert main(["evaluate", "tiny", "--weights", str(file)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("validation: left out")
-    assert lines[2].startswith(f"      test: {kept.result['test_accuracy']:.1%} of 100")
+    assert lines[2].startswith(f"      test accuracy: {kept.result['test_accuracy']:.1%} of 100")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"nothing", "of another network"])

@@ -19,7 +19,7 @@ from .variants import (
     shuffle_labels,
     shuffle_pixels,
 )
-from .whereabouts import whereabouts
+from .whereabouts import at_hand, whereabouts
 
 __all__ = [
     "GENERATORS",
@@ -29,6 +29,7 @@ __all__ = [
     "Dataset",
     "Images",
     "UploadButton",
+    "at_hand",
     "augment",
     "batches",
     "cache_folder",

@@ -1,13 +1,8 @@
 """Where the images are, seen without reading them."""
 
+from . import layouts
 from .generated import GENERATORS
 from .loading import Root, data_folder, prepared_file
-
-# What begins each layout that `layouts.find` reads, by its name in the data folder.
-SIGNS = {
-    "cifar10": ("cifar-10-batches-py", "cifar-10-python.tar.gz", "cifar10*", "plain_text", "t*-of-*.parquet"),
-    "mnist": ("MNIST/raw",),
-}
 
 
 def whereabouts(name: str, root: Root = None) -> str:
@@ -24,7 +19,19 @@ def whereabouts(name: str, root: Root = None) -> str:
     prepared, folder = prepared_file(name, root), data_folder(root)
     if prepared.exists():
         return f"prepared in {prepared}"
-    for sign in SIGNS[name]:
-        for place in sorted(folder.glob(sign)):
-            return f"not prepared yet; {place} seems to have the originals"
+    found = layouts.find(name, folder)
+    if found is not None:
+        return f"not prepared yet; the originals are in {found.place}"
     return f"not in {folder}: python -m cifar_lib data {name} downloads it"
+
+
+def at_hand(name: str, root: Root = None) -> bool:
+    """Whether `load` needs no download for a data set or a variant of it; nothing is read or checked.
+
+    Args:
+        name, root: as in `load`.
+    """
+    base = name.partition("/")[0]
+    if base in GENERATORS or prepared_file(base, root).exists():
+        return True
+    return layouts.find(base, data_folder(root)) is not None

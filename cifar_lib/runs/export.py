@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import CourseError
-from ..data import Dataset, normalize
+from ..data import SPECS, Dataset, normalize
 from ..evaluate import predict
 from ..system.files import atomic_write
 from .record import Run
@@ -29,7 +29,8 @@ class Exported:
     Args:
         file: where it lies.
         opset: the version of ONNX's operators that it asks for.
-        images: on how many test images it was compared; 0 where ONNX Runtime is not installed.
+        images: on how many images it was compared; 0 where ONNX Runtime is not installed.
+        kind: of the images, "test" or "random".
         same: on how many of them both predict the same class.
         largest: the largest absolute difference of a logit.
     """
@@ -37,6 +38,7 @@ class Exported:
     file: Path
     opset: int
     images: int = 0
+    kind: str = "test"
     same: int = 0
     largest: float = 0.0
 
@@ -46,7 +48,7 @@ class Exported:
             return f"{head}. Not compared with PyTorch: pip install onnxruntime does that on the next export."
         return (
             f"{head}. ONNX Runtime predicts the same class as PyTorch for {self.same:,} of {self.images:,} "
-            f"test images; the largest difference of a logit is {self.largest:.1e}."
+            f"{self.kind} images; the largest difference of a logit is {self.largest:.1e}."
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -65,7 +67,7 @@ class _FromPixels(nn.Module):
         return self.network(normalize(pixels))
 
 
-def export_onnx(run: Run, dataset: Dataset, file: Path | str) -> Exported:
+def export_onnx(run: Run, dataset: Dataset | None, file: Path | str) -> Exported:
     """Write a run's network as ONNX with PyTorch's own exporter, and compare it with PyTorch.
 
     The file's input is "pixels", uint8 [N, C, H, W]; its output is "logits", float32 [N, classes], of the
@@ -73,7 +75,7 @@ def export_onnx(run: Run, dataset: Dataset, file: Path | str) -> Exported:
 
     Args:
         dataset: its first 1,000 test images are those on which ONNX Runtime, where it is installed, is
-            compared with PyTorch.
+            compared with PyTorch. Without it they are compared on as many random images.
 
     Raises:
         CourseError: a package that the exporter needs is not installed, the run's weights were not kept, the
@@ -82,7 +84,11 @@ def export_onnx(run: Run, dataset: Dataset, file: Path | str) -> Exported:
     for package in ("onnx", "onnxscript"):
         _needed(package)
     network = run.network()
-    file, pixels = Path(file), dataset.test.pixels[:CHECKED]
+    if dataset is None:
+        kind, classes, pixels = "random", SPECS[run.data["name"].partition("/")[0]].classes, _random(run)
+    else:
+        kind, classes, pixels = "test", dataset.classes, dataset.test.pixels[:CHECKED]
+    file = Path(file)
     try:
         with _silence():
             program = torch.onnx.export(
@@ -96,7 +102,7 @@ def export_onnx(run: Run, dataset: Dataset, file: Path | str) -> Exported:
                 external_data=False,
             )
         assert program is not None  # noqa: S101  the type says that other forms of the call return none
-        notes = {"recipe": run.recipe.name, "seed": str(run.seed), "classes": " ".join(dataset.classes)}
+        notes = {"recipe": run.recipe.name, "seed": str(run.seed), "classes": " ".join(classes)}
         program.model.metadata_props.update(notes)
     except torch.onnx.errors.OnnxExporterError as error:
         raise CourseError(
@@ -114,7 +120,12 @@ def export_onnx(run: Run, dataset: Dataset, file: Path | str) -> Exported:
     there = torch.from_numpy(session.run(None, {"pixels": pixels.numpy()})[0])
     here = predict(network, pixels)
     same = int((there.argmax(1) == here.argmax(1)).sum())
-    return Exported(file, opset, len(pixels), same, (there - here).abs().max().item())
+    return Exported(file, opset, len(pixels), kind, same, (there - here).abs().max().item())
+
+
+def _random(run):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(256, (CHECKED, *run.model["shape"]), generator=generator, dtype=torch.uint8)
 
 
 def _needed(package):

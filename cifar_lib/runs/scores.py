@@ -19,10 +19,10 @@ from .record import Run
 from .replay import held_out
 
 PARTS = {  # in the order in which they are shown
-    "val": "validation",
-    "test": "test",
-    "val_views": "validation, mean of the views",
-    "test_views": "test, mean of the views",
+    "val": "validation accuracy",
+    "test": "test accuracy",
+    "val_views": "validation accuracy, mean of the views",
+    "test_views": "test accuracy, mean of the views",
 }
 
 
@@ -51,7 +51,7 @@ class Score:
     def __str__(self) -> str:
         low, high = self.interval
         return (
-            f"{PARTS[self.part]:>10}: {self.accuracy:.1%} of {len(self.right):,} images "
+            f"{PARTS[self.part]:>19}: {self.accuracy:.1%} of {len(self.right):,} images "
             f"(95 % interval {low:.1%} to {high:.1%})"
         )
 

@@ -12,7 +12,7 @@ from cifar_lib import data
 def test_originals_are_seen_and_not_read(write, folder):
     assert data.whereabouts("cifar10").startswith(f"not in {folder}")
     write(folder, fakes.cifar())
-    assert data.whereabouts("cifar10").startswith(f"not prepared yet; {folder}")
+    assert data.whereabouts("cifar10").startswith(f"not prepared yet; the originals are in {folder}")
 
 
 def test_prepared_images_are_named(folder, monkeypatch):
@@ -25,3 +25,10 @@ def test_prepared_images_are_named(folder, monkeypatch):
 
 def test_generated_images_need_no_files():
     assert all("no files" in data.whereabouts(name) for name in data.GENERATORS)
+
+
+def test_images_are_at_hand_when_loading_them_needs_no_download(folder):
+    assert data.at_hand("toy") and data.at_hand("digits")
+    assert not data.at_hand("cifar10") and not data.at_hand("cifar10/shuffled")
+    fakes.write_parquet(folder, fakes.cifar())
+    assert data.at_hand("cifar10") and data.at_hand("cifar10/shuffled")

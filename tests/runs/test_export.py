@@ -38,3 +38,11 @@ def test_a_package_that_is_not_installed_is_named(package, kept, toy_images, tmp
     text = refusal(runs.export_onnx, kept, toy_images, tmp_path / "out.onnx")
     assert f"needs the package {package}, which is not installed: pip install" in text
     assert not (tmp_path / "out.onnx").exists()
+
+
+def test_without_the_images_it_is_compared_on_random_ones(tmp_path):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    found = runs.export_onnx(runs.load_runs("small")[0], None, tmp_path / "out.onnx")
+    assert (found.images, found.kind) == (1_000, "random") and found.largest < 1e-3
+    assert "1,000 random images" in str(found)
