@@ -18,7 +18,7 @@ from numpy.lib.format import open_memmap
 from cifar_lib import data, runs
 from cifar_lib.data import layouts
 
-FOLDER = runs.record.RECORDED / "all-test-images"
+FOLDER = runs.record.RECORDED / runs.record.ALL_TEST_IMAGES
 RECIPES = ("mlp", "paper", "paper-constant-rate", "study")
 PRETRAINED = "fast-lean"
 AGREED = (0.0, 0.7, 0.9, 0.97, 1.0)  # shares of people who give the true class: limits of the groups

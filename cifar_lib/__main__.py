@@ -487,7 +487,7 @@ def _but(place, folder):
     return "" if near else f", because {folder} holds none"
 
 
-def _predict(arguments, out=print):
+def _predict(arguments, output):
     from . import data, runs
 
     if arguments.weights:
@@ -505,8 +505,8 @@ def _predict(arguments, out=print):
     for name, pixels in _photographs(arguments.files, arguments.fit):
         if not isinstance(pixels, CourseError):
             if not answered:
-                out(_introduction(chosen))
-            out(f"{name} ({part}):\n{_likeliest(chosen, pixels)}")
+                output(_introduction(chosen))
+            output(f"{name} ({part}):\n{_likeliest(chosen, pixels)}")
             answered += 1
         elif lone:
             raise pixels
@@ -514,7 +514,7 @@ def _predict(arguments, out=print):
             _say(f"cifar_lib: {pixels}")
             refused += 1
     if answered:
-        out(
+        output(
             f"The network knows {len(chosen.classes)} classes and has no name for anything else: whatever a "
             f"photograph shows, it answers with one of them."
         )
@@ -559,13 +559,13 @@ def _likeliest(chosen, pixels, count=5):
     return "\n".join(f"  {share:6.1%}  {chosen.classes[index]}" for share, index in pairs)
 
 
-def _publish(arguments, out=print):
+def _publish(arguments, output):
     from . import runs
 
     for name in arguments.names:
         card = runs.publish(name, arguments.records, arguments.folder)
         low, high = card.test_interval
-        out(
+        output(
             f"{name}: {card.test_accuracy:.1%} of {card.data['n_test']:,} test images right, "
             f"95 % interval {low:.1%} to {high:.1%}; temperature {card.temperature}; "
             f"fp16 changes {card.changed} predictions"

@@ -10,8 +10,8 @@ from course import Table, every_run
 
 from cifar_lib import evaluate, models, runs
 from cifar_lib.recipes import Recipe
+from cifar_lib.runs.record import ALL_TEST_IMAGES
 
-ALL_TEST_IMAGES = "all-test-images"  # the folder of runs on all 10,000, beside those on the first 1,017
 HISTORY = {"val_accuracy": 4, "val_loss": 3, "train_loss": 3}  # decimals that a curve needs
 RESULTS = ("test_accuracy", "test_accuracy_views", "val_accuracy", "val_accuracy_views")
 
@@ -154,8 +154,7 @@ def agreement(found, names):
         where = runs.record.RECORDED / folder
         if all(runs.predictions_file(run.recipe.name, run.seed, where).exists() for run in group):
             base = group[0].recipe.data.partition("/")[0]
-            labels = runs.load_labels(runs.labels_file(base, where))[0]["test"]
-            right[name] = base, np.stack([run.predictions("test").right(labels).numpy() for run in group])
+            right[name] = base, runs.right_answers(group).numpy()
     counted = {}
     for a, (base_a, right_a) in right.items():
         for b, (base_b, right_b) in right.items():

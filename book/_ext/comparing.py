@@ -1,21 +1,13 @@
 """Sphinx extension: the tables of *How we decide*, computed from recorded predictions."""
 
-import torch
 from course import Table
 
 from cifar_lib import evaluate, runs
 from cifar_lib.evaluate import comparisons
 
-FOLDER = runs.record.RECORDED / "all-test-images"
+FOLDER = runs.record.RECORDED / runs.record.ALL_TEST_IMAGES
 PAIRS = [("paper", "paper-constant-rate"), ("study", "study-pool"), ("mlp", "mlp-shuffled")]
 SPREADS, SEEDS = (0.2, 0.5, 1.0, 2.0), (3, 5, 10, 30)
-
-
-def right(name):
-    """Whether each recorded run of a recipe is right about each test image, bool [seeds, 10,000]."""
-    several = runs.load_runs(name, FOLDER)
-    labels, _ = runs.load_labels(runs.labels_file(several[0].data["name"], FOLDER))
-    return torch.stack([run.predictions("test").right(labels["test"]) for run in several])
 
 
 def points(share):
@@ -32,7 +24,7 @@ class TwoIntervals(Table):
             "|---|---|---:|---|---|",
         ]
         for first, second in PAIRS:
-            one, other = right(first), right(second)
+            one, other = (runs.right_answers(runs.load_runs(name, FOLDER)) for name in (first, second))
             alone = evaluate.welch_interval(*(side.double().mean(1).tolist() for side in (one, other)))
             both = comparisons.difference_interval(one, other)
             lines.append(

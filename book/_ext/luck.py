@@ -8,12 +8,13 @@ from pathlib import Path
 
 import luck_figure
 import numpy as np
-from all_runs import ALL_TEST_IMAGES, pairs
+from all_runs import pairs
 from course import Table
 from luck_figure import points
 from scipy import stats
 
 from cifar_lib import evaluate, runs
+from cifar_lib.runs.record import ALL_TEST_IMAGES
 
 PLAIN, SHUFFLED, SMALLER, GREY = "mlp", "mlp-shuffled", "mlp-28x28", "mlp-grey"
 FIRST_IMAGES, ALL_IMAGES = 1_017, 10_000
@@ -23,9 +24,7 @@ EXPERIMENTS = 20_000  # of a cell of the table
 @cache
 def right(name):
     """Whether each recorded run of a recipe is right about each of all test images: bool [seeds, images]."""
-    folder = runs.record.RECORDED / ALL_TEST_IMAGES
-    labels = runs.load_labels(runs.labels_file("cifar10", folder))[0]["test"]
-    return np.stack([run.predictions().right(labels).numpy() for run in runs.load_runs(name, folder)])
+    return runs.right_answers(runs.load_runs(name, runs.record.RECORDED / ALL_TEST_IMAGES)).numpy()
 
 
 def accuracies(name):

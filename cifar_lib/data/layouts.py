@@ -66,24 +66,22 @@ def _is_never_sure(files: list[Path], spec: Spec) -> bool:
 
 
 CIFAR10, MNIST = SPECS["cifar10"], SPECS["mnist"]
+TABLES = [
+    Layout(
+        f"Hugging Face {kind} files",
+        partial(tables.files_in, ending=f".{kind}"),
+        read,
+        is_sure=tables.name_the_classes,
+    )
+    for kind, read in (("parquet", tables.read_parquet), ("arrow", tables.read_arrow))
+]
 LAYOUTS = {
     "cifar10": [
         Layout("torchvision's files", partial(toronto.files_in, ending=""), toronto.read_python),
         Layout("the binary version's files", partial(toronto.files_in, ending=".bin"), toronto.read_binary),
         Layout("the Matlab version's files", partial(toronto.files_in, ending=".mat"), toronto.read_matlab),
         Layout("the archive of its authors", toronto.archives_in, toronto.read_archive),
-        Layout(
-            "Hugging Face parquet files",
-            partial(tables.files_in, ending=".parquet"),
-            tables.read_parquet,
-            is_sure=tables.name_the_classes,
-        ),
-        Layout(
-            "Hugging Face arrow files",
-            partial(tables.files_in, ending=".arrow"),
-            tables.read_arrow,
-            is_sure=tables.name_the_classes,
-        ),
+        *TABLES,
         Layout(
             "Kaggle's files, a tenth of whose training images stand in for the test images",
             folders.kaggle_files_in,
@@ -105,18 +103,7 @@ LAYOUTS = {
     "mnist": [
         Layout("torchvision's files", digits.idx_files_in, digits.read_idx_files, is_sure=_is_never_sure),
         Layout("Keras's mnist.npz", digits.npz_files_in, digits.read_npz),
-        Layout(
-            "Hugging Face parquet files",
-            partial(tables.files_in, ending=".parquet"),
-            tables.read_parquet,
-            is_sure=tables.name_the_classes,
-        ),
-        Layout(
-            "Hugging Face arrow files",
-            partial(tables.files_in, ending=".arrow"),
-            tables.read_arrow,
-            is_sure=tables.name_the_classes,
-        ),
+        *TABLES,
     ],
 }
 

@@ -1,6 +1,6 @@
 """Runs of a recipe: trained here and now, recorded once, replayed from then on."""
 
-from .comparison import Comparison, Pair, compare_runs
+from .comparison import Comparison, Pair, compare_runs, right_answers
 from .export import Exported, export_onnx
 from .listing import Summary, summaries
 from .plan import Question, read_plan, runs_left
@@ -87,6 +87,7 @@ __all__ = [
     "record_all",
     "record_file",
     "results",
+    "right_answers",
     "run",
     "run_folders",
     "run_seeds",

@@ -1,11 +1,12 @@
 """Two recipes side by side: how much their accuracies differ, how sure that is, where they disagree."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .. import CourseError, evaluate
 from .listing import seeds_as_text
@@ -128,7 +129,7 @@ def compare_runs(first: Mapping[int, Run], second: Mapping[int, Run], part: str 
     )
     if not _on_same_images([*first.values(), *second.values()]):
         return shown
-    one, other = _right(first, part), _right(second, part)
+    one, other = right_answers(first.values(), part), right_answers(second.values(), part)
     estimate = evaluate.difference_interval(one, other) if several else None
     return replace(
         shown,
@@ -142,6 +143,23 @@ def compare_runs(first: Mapping[int, Run], second: Mapping[int, Run], part: str 
         only_first=(one.all(0) & ~other.any(0)).nonzero().flatten().tolist(),
         only_second=(other.all(0) & ~one.any(0)).nonzero().flatten().tolist(),
     )
+
+
+def right_answers(several: Iterable[Run], part: str = "test") -> Tensor:
+    """Whether each run is right about each image, by the predictions that were kept: bool [runs, images].
+
+    Args:
+        several: runs on the same images.
+        part: "test", "val", "test_views" or "val_views".
+
+    Raises:
+        CourseError: a run has no such predictions, or they are damaged.
+    """
+    rows = []
+    for run in several:
+        labels, _ = load_labels(labels_file(run.data["name"], run.folder))
+        rows.append(run.predictions(part).right(labels[part.removesuffix("_views")]))
+    return torch.stack(rows)
 
 
 def _name(side):
@@ -168,12 +186,3 @@ def _on_same_images(runs):
     }
     tests = {(run.data["name"], run.data.get("test_fingerprint")) for run in runs}
     return len(originals) == 1 and len(tests) == len({name for name, _ in tests})
-
-
-def _right(side, part):
-    """Whether each run is right about each image: bool [runs, images]."""
-    rows = []
-    for run in side.values():
-        labels, _ = load_labels(labels_file(run.data["name"], run.folder))
-        rows.append(run.predictions(part).right(labels[part.removesuffix("_views")]))
-    return torch.stack(rows)

@@ -25,6 +25,7 @@ from .predictions import Predictions, load_predictions
 SCHEMA = 2  # 1 called the recipe's `shift` crop, and its `crop` cut
 PREDICTIONS, WEIGHTS = ".predictions.gz", ".safetensors"  # how the names of files beside a record end
 RECORDED = Path(__file__).parent.parent / "recorded"
+ALL_TEST_IMAGES = "all-test-images"  # the folder in it of runs on all 10,000, beside those on 1,017
 # An installed package has no plan beside it. What was written into one would go with its next version.
 IS_CHECKOUT = (Path(__file__).parents[2] / "book" / "computing-plan.csv").exists()
 PARTS = ("recipe", "model", "data", "seed", "history", "result", "environment", "seconds")

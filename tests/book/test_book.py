@@ -21,7 +21,7 @@ PERCENT = re.compile(r"\d[\d,.]*\s?%(?!\s*<!--)")
 
 
 SEEDS = (0, 1, 2)
-# In the plan, but not recorded yet: no page speaks of them.
+# In the plan, but not recorded in full yet: no chapter speaks of them.
 PLANNED = {"paper-no-decay", "paper-no-skip", "paper-no-skip-no-decay", "paper-adamw"}
 PLANNED |= {"mlp-mnist-scaled", "mlp-random-labels", "small-mnist-scaled"}
 PLANNED |= {name for name in recipes.RECIPES if name.startswith("tuned-") or name.endswith("-he")}

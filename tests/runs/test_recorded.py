@@ -4,7 +4,7 @@ import pytest
 
 from cifar_lib import runs
 
-FOLDER = runs.record.RECORDED / "all-test-images"
+FOLDER = runs.record.RECORDED / runs.record.ALL_TEST_IMAGES
 NAMES = sorted({path.stem.rpartition("-seed")[0] for path in FOLDER.glob("*.json")})
 
 

@@ -1,6 +1,7 @@
 // Bars that the reader sets, one value for each, and the recorded values beside them.
 import { clamp, errors, fineness, ticks } from "./judging.js";
-import { asSlider, chartRole, distance, html, moved, number, scale, set, svg, words } from "./svg.js";
+import { draw as svg, make as html } from "./elements.js";
+import { asSlider, chartRole, distance, moved, number, scale, set, words } from "./svg.js";
 
 /** @typedef {import("./draw.js").Bars} Bars @typedef {import("./draw.js").Instrument} Instrument */
 /** @typedef {import("./draw.js").Recorded} Recorded @typedef {import("./judging.js").Sketch} Sketch */

@@ -1,6 +1,7 @@
 // A curve that the reader draws, one value per epoch, and the recorded curves over it.
 import { bridged, clamp, errors, extent, fineness, isComplete, rounded, spaced, stroke, ticks } from "./judging.js";
-import { chartRole, distance, html, moved, number, path, scale, set, svg, words } from "./svg.js";
+import { draw as svg, make as html } from "./elements.js";
+import { chartRole, distance, moved, number, path, scale, set, words } from "./svg.js";
 
 /** @typedef {import("./draw.js").Curve} Curve @typedef {import("./draw.js").Instrument} Instrument */
 /** @typedef {import("./draw.js").Recorded} Recorded @typedef {import("./judging.js").Sketch} Sketch */

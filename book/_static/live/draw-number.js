@@ -1,6 +1,7 @@
 // One number that the reader guesses, with a range that should hold it, and the recorded values below.
 import { clamp, errors, fineness, holds, ticks } from "./judging.js";
-import { asSlider, chartRole, distance, html, moved, number as written, scale, set, svg, words } from "./svg.js";
+import { draw as svg, make as html } from "./elements.js";
+import { asSlider, chartRole, distance, moved, number as written, scale, set, words } from "./svg.js";
 
 /** @typedef {import("./draw.js").Single} Single @typedef {import("./draw.js").Instrument} Instrument */
 /** @typedef {import("./draw.js").Recorded} Recorded @typedef {import("./judging.js").Sketch} Sketch */

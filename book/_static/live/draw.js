@@ -5,7 +5,8 @@ import { curve } from "./draw-curve.js";
 import { number } from "./draw-number.js";
 import { average, inSpreads } from "./judging.js";
 import { all, areKept, keep } from "./predictions.js";
-import { distance, html } from "./svg.js";
+import { make as html } from "./elements.js";
+import { distance } from "./svg.js";
 
 /**
  * @typedef {import("./judging.js").Sketch} Sketch

@@ -1,6 +1,9 @@
 // Elements from a tag, its attributes, and what stands in it.
 
-/** @typedef {Node | string | number | false | null | undefined} Content */
+/**
+ * @typedef {Node | string | number | false | null | undefined} Part
+ * @typedef {Part | Part[]} Content
+ */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -38,7 +41,7 @@ function fill(element, attributes, content) {
     if (typeof value === "function") element.addEventListener(name, value);
     else if (value !== false) element.setAttribute(name, value === true ? "" : String(value));
   }
-  for (const part of content) {
+  for (const part of content.flat()) {
     if (part !== false && part != null) element.append(part instanceof Node ? part : String(part));
   }
   return element;

@@ -2,7 +2,8 @@
 import { fetched, instrumentFor } from "./draw.js";
 import { average, errors, expectedHits, holds, inSpreads } from "./judging.js";
 import { all, areKept, forgetAll } from "./predictions.js";
-import { html, number, scale, svg } from "./svg.js";
+import { draw as svg, make as html } from "./elements.js";
+import { number, scale } from "./svg.js";
 
 /**
  * @typedef {{ id: string, chapter: string, title: string, chapter_title: string }} Listed

@@ -1,6 +1,8 @@
 // Switch off a path: the paper's trained network, part by part and channel by channel, and its accuracy without
 // what the reader silences. Every number was measured by benchmarks/paths.py and lies in paths.json.
 
+import { make } from "./elements.js";
+
 /**
  * @typedef {{
  *   recipe: string, seed: number, parts: Record<string, number>, channels: Record<string, (number | null)[]>,
@@ -74,17 +76,6 @@ export function verdict(network, state) {
 export function count(network) {
   const all = Object.values(network.channels).flat();
   return { dead: all.filter((accuracy) => accuracy === null).length, all: all.length };
-}
-
-/**
- * @template {keyof HTMLElementTagNameMap} T
- * @param {T} tag @param {Record<string, string>} [attributes] @param {(Node | string)[]} children
- */
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
 }
 
 /** A group of radio buttons. @param {string} name @param {string} legend @param {[string, string][]} options

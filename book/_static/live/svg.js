@@ -1,28 +1,4 @@
-// Small helpers for drawing SVG and for the numbers written in it.
-
-/**
- * @template {keyof SVGElementTagNameMap} Name
- * @param {Name} name @param {Record<string, string | number>} [attributes] @param {(Node | string)[]} [children]
- * @returns {SVGElementTagNameMap[Name]}
- */
-export function svg(name, attributes = {}, children = []) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  set(element, attributes);
-  element.append(...children);
-  return element;
-}
-
-/**
- * @template {keyof HTMLElementTagNameMap} Name
- * @param {Name} name @param {Record<string, string | number>} [attributes] @param {(Node | string)[]} [children]
- * @returns {HTMLElementTagNameMap[Name]}
- */
-export function html(name, attributes = {}, children = []) {
-  const element = document.createElement(name);
-  set(element, attributes);
-  element.append(...children);
-  return element;
-}
+// What the charts that readers draw on share: scales, outlines, sliders, and the numbers written in them.
 
 /** @param {Element} element @param {Record<string, string | number>} attributes */
 export function set(element, attributes) {
