@@ -27,7 +27,7 @@ READS = {
     "conv4": ("conv3", "skip"),
     "conv5": ("conv4",),
 }
-DEAD = 1e-3  # a channel whose batch norm has a smaller scale; chapters 4 and 6 count with the same limit
+DEAD = 1e-3  # a channel whose batch norm has a smaller scale; chapters 5 and 7 count with the same limit
 NOTHING = 1e-20  # float32 loses what is smaller beside the other channels' outputs, which are near 1
 NETWORKS = [f"paper-seed{seed}" for seed in (0, 1, 2)]
 

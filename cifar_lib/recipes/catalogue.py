@@ -24,7 +24,7 @@ def _small(name: str, **options: Any) -> Recipe:
 
 
 def _depth(depth: int, skip: bool, norm: bool, init: Init = "default") -> Recipe:
-    """Chapter 6's network of equal convolutions, at a depth, with or without skips and batch norm."""
+    """Chapter 7's network of equal convolutions, at a depth, with or without skips and batch norm."""
     kind = "-".join(["skip"] * skip + ["norm"] * norm) or "plain"
     kind += "-he" * (init == "he")
     options = {"depth": depth, "skip": skip, "batch_norm": norm, "stride": 4}
@@ -45,12 +45,12 @@ def _grid(name: str, **changes: Any) -> Recipe:
 
 
 def _family(name: str, model: str, **options: Any) -> Recipe:
-    """Chapter 7's recipe, the same for every network of the family tree."""
+    """Chapter 8's recipe, the same for every network of the family tree."""
     return _SMALL.replace(name=f"family-{name}", model=model, options=options, rate=0.002)
 
 
 def _ladder(*rungs: tuple[str, dict[str, Any]]) -> Iterator[Recipe]:
-    """Chapter 8's rungs: each recipe is the one before it with some fields changed."""
+    """Chapter 9's rungs: each recipe is the one before it with some fields changed."""
     recipe = _PAPER.replace(options={"width": 14}, epochs=4, decay_every=1)
     for name, changes in rungs:
         recipe = recipe.replace(name=f"ladder-{name}", **changes)

@@ -229,7 +229,7 @@ def test_chapter_has_its_parts(chapter):
 
 
 def test_the_costs_in_the_appendix_are_those_that_the_benchmark_printed():
-    notebook = nbformat.read(REPOSITORY / "notebooks" / "08_from_72_to_94.ipynb", 4)
+    notebook = nbformat.read(REPOSITORY / "notebooks" / "09_from_72_to_94.ipynb", 4)
     source = next(cell.source for cell in notebook.cells if cell.id == "growth-appendix-table")
     written = next(
         ast.literal_eval(node.value) for node in ast.parse(source).body if isinstance(node, ast.Assign)
