@@ -2,9 +2,11 @@
 
 python notebooks/student.py [FOLDER]     by default _build/student
 
-Each solution becomes a cell for the student's own, which stops "Run All" until it is
-replaced. It carries nbgrader's notes, so that `nbgrader generate_assignment` and its
-manual grading take the notebooks as they are.
+An exercise with a check keeps its stub, and the check raises until it is solved. Where
+there is no check, the solution becomes a cell for the student's own, which stops "Run
+All" until it is replaced. The cells carry nbgrader's notes, so that `nbgrader
+generate_assignment` takes the notebooks as they are: checks are graded automatically,
+the rest by hand.
 """
 
 import re
@@ -27,6 +29,7 @@ def main(folder):
 
 def student_edition(notebook):
     """The notebook without outputs, and with a stub for each solution."""
+    ids = {cell.id for cell in notebook.cells}
     cells = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -36,8 +39,16 @@ def student_edition(notebook):
             cell.source = re.sub(r"(> *\n)?> *\[Open in Colab\].*\n?", "", cell.source)
         else:
             cell.outputs, cell.execution_count = [], None
+            kind, _, name = cell.id.partition("-")
             if is_solution(cell):
+                if f"stub-{name}" in ids:
+                    continue
                 cell = stub(cell)
+            elif kind == "stub":
+                cell.metadata["nbgrader"] = notes(cell, solution=True)
+            elif is_check(cell):
+                cell.source = cell.source.replace("check()", "check(strict=True)")
+                cell.metadata["nbgrader"] = notes(cell, grade=True)
         cells.append(cell)
     notebook.cells = cells
     notebook.metadata.pop("course", None)  # it vouches for outputs, and there are none
@@ -48,22 +59,28 @@ def is_solution(cell):
     return cell.cell_type == "code" and cell.id.startswith("solution-")
 
 
+def is_check(cell):
+    return cell.cell_type == "code" and "with check():" in cell.source
+
+
 def stub(cell):
     number = re.match(r"# @title Solution (\d+)", cell.source)[1]
-    notes = {
-        "grade": True,
-        "grade_id": cell.id,
-        "locked": False,
-        "points": POINTS,
-        "schema_version": 3,
-        "solution": True,
-        "task": False,
-    }
-    new = nbformat.v4.new_code_cell(
-        STUB.format(number=number), metadata={"nbgrader": notes}
-    )
+    new = nbformat.v4.new_code_cell(STUB.format(number=number))
     new.id = cell.id
+    new.metadata["nbgrader"] = notes(cell, solution=True, grade=True)
     return new
+
+
+def notes(cell, solution=False, grade=False):
+    """What nbgrader asks: who writes the cell, and whether it brings points."""
+    return {
+        "grade": grade,
+        "grade_id": cell.id,
+        "locked": not solution,
+        "schema_version": 3,
+        "solution": solution,
+        "task": False,
+    } | ({"points": POINTS} if grade else {})
 
 
 if __name__ == "__main__":

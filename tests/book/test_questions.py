@@ -14,7 +14,7 @@ sys.path.insert(0, str(BOOK / "_ext"))
 live_draw = pytest.importorskip("live_draw", reason="no Sphinx: pip install --group book")
 
 QUESTIONS = live_draw.read_questions()
-CHAPTERS = sorted((BOOK.parent / "notebooks").glob("0*.ipynb"))
+CHAPTERS = sorted((BOOK.parent / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 each = pytest.mark.parametrize("question", QUESTIONS, ids=[question.id for question in QUESTIONS])
 
 

@@ -24,13 +24,33 @@ def solutions(notebook):
     return [cell for cell in notebook.cells if student.is_solution(cell)]
 
 
-def test_each_solution_is_a_stub_that_can_be_graded(pair):
+def unchecked(chapter):
+    """The solutions of exercises that have no check."""
+    ids = {cell.id for cell in chapter.cells}
+    return [cell for cell in solutions(chapter) if cell.id.replace("solution", "stub", 1) not in ids]
+
+
+def test_each_solution_without_a_check_is_a_stub_that_can_be_graded(pair):
     chapter, edition = pair
-    assert [cell.id for cell in solutions(edition)] == [cell.id for cell in solutions(chapter)]
-    for number, cell in enumerate(solutions(edition), start=1):
+    assert [cell.id for cell in solutions(edition)] == [cell.id for cell in unchecked(chapter)]
+    for was, cell in zip(unchecked(chapter), solutions(edition), strict=True):
+        number = re.search(r"# @title Solution (\d+)", was.source)[1]
         assert cell.source == student.STUB.format(number=number)
         notes = cell.metadata["nbgrader"]
         assert notes["solution"] and notes["grade"] and notes["grade_id"] == cell.id
+
+
+def test_each_check_raises_and_is_graded_by_itself(pair):
+    chapter, edition = pair
+    cells = {cell.id: cell for cell in edition.cells}
+    checks = [cell.id for cell in chapter.cells if cell.id.startswith("check-")]
+    assert checks == [name for name in cells if name.startswith("check-")]
+    for name in checks:
+        notes = cells[name].metadata["nbgrader"]
+        assert "with check(strict=True):" in cells[name].source
+        assert notes["grade"] and notes["points"] and notes["locked"] and not notes["solution"]
+        own = cells[name.replace("check", "stub", 1)].metadata["nbgrader"]
+        assert own["solution"] and not own["grade"] and not own["locked"]
 
 
 def test_no_line_of_a_solution_and_no_output_is_left(pair):
@@ -57,7 +77,7 @@ def test_what_is_no_solution_stays_and_needs_none(pair):
         if cell.cell_type != "code":
             continue
         if not student.is_solution(cell):
-            assert kept[cell.id] == cell.source
+            assert kept[cell.id] == cell.source.replace("with check():", "with check(strict=True):")
         code = re.sub(r"(?m)^(\s*)%.*", r"\1pass", cell.source)  # lines for IPython alone
         names = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)]
         stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
@@ -70,14 +90,19 @@ def test_what_is_no_solution_stays_and_needs_none(pair):
     assert used == set()
 
 
-def test_it_runs_up_to_the_first_stub(tmp_path, monkeypatch):
+def test_it_runs_up_to_the_first_exercise(tmp_path, monkeypatch):
     student.main(tmp_path)
     assert [path.name for path in sorted(tmp_path.glob("*.ipynb"))] == [path.name for path in CHAPTERS]
     path = tmp_path / CHAPTERS[3].name
     monkeypatch.setitem(os.environ, "CIFAR_PROFILE", "quick")
     notebook = nbformat.read(path, 4)
     nbformat.validate(notebook)
-    with pytest.raises(nbclient.exceptions.CellExecutionError, match="NotImplementedError"):
+    with pytest.raises(nbclient.exceptions.CellExecutionError, match=r"NotImplementedError|AssertionError"):
         nbclient.NotebookClient(notebook, timeout=300).execute()
     run = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.execution_count]
-    assert run[-1].id == solutions(notebook)[0].id
+    assert run[-1].id == next(cell.id for cell in notebook.cells if "grade" in notes_of(cell))
+
+
+def notes_of(cell):
+    """What nbgrader is asked to count, by name."""
+    return {name for name, value in cell.metadata.get("nbgrader", {}).items() if value}
