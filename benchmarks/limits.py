@@ -18,20 +18,17 @@ from numpy.lib.format import open_memmap
 from cifar_lib import data, runs
 from cifar_lib.data import layouts
 
-FOLDER = runs.record.RECORDED / runs.record.ALL_TEST_IMAGES
 RECIPES = ("mlp", "paper", "paper-constant-rate", "study")
 PRETRAINED = "fast-lean"
 AGREED = (0.0, 0.7, 0.9, 0.97, 1.0)  # shares of people who give the true class: limits of the groups
 
 
 def main():
-    labels, _ = runs.load_labels(runs.labels_file("cifar10", FOLDER))
+    labels, _ = runs.load_labels(runs.labels_file("cifar10"))
     truth = labels["test"]
     original = original_order(data.load("cifar10").test)
     answers = {
-        name: torch.stack(
-            [run.predictions("test").classes[:, 0].long() for run in runs.load_runs(name, FOLDER)]
-        )
+        name: torch.stack([run.predictions("test").classes[:, 0].long() for run in runs.load_runs(name)])
         for name in RECIPES
     }
     answers[PRETRAINED] = runs.load_pretrained_predictions(PRETRAINED)["test"].classes[None, :, 0].long()

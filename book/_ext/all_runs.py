@@ -10,7 +10,6 @@ from course import Table, every_run
 
 from cifar_lib import evaluate, models, runs
 from cifar_lib.recipes import Recipe
-from cifar_lib.runs.record import ALL_TEST_IMAGES
 
 HISTORY = {"val_accuracy": 4, "val_loss": 3, "train_loss": 3}  # decimals that a curve needs
 RESULTS = ("test_accuracy", "test_accuracy_views", "val_accuracy", "val_accuracy_views")
@@ -22,21 +21,19 @@ def place(run):
 
 
 def groups():
-    """Every recorded run: lists of those that differ in their seed alone, each with its folder's name."""
+    """Every recorded run, as lists of those that differ in their seed alone."""
     found = []
-    for folder in ("", ALL_TEST_IMAGES):
-        several = every_run(runs.record.RECORDED / folder)
-        for _, same in groupby(several, key=lambda run: run.recipe.name):
-            alike = {}
-            for run in same:
-                alike.setdefault((place(run), run.data["n_test"]), []).append(run)
-            found += [(folder, group) for group in alike.values()]
+    for _, same in groupby(every_run(), key=lambda run: run.recipe.name):
+        alike = {}
+        for run in same:
+            alike.setdefault((place(run), run.data["n_test"]), []).append(run)
+        found += alike.values()
     return found
 
 
 def letters(found):
     """A letter for each place, in the order in which they occur."""
-    places = dict.fromkeys(place(run) for _, group in found for run in group)
+    places = dict.fromkeys(place(run) for group in found for run in group)
     return {where: chr(ord("A") + i) for i, where in enumerate(places)}
 
 
@@ -50,7 +47,7 @@ class RecordedRuns(Table):
             "| recipe | data | on | seeds | epochs | weights | test images | test | validation | sec. |",
             "|---|---|---|---|---:|---:|---:|---|---|---:|",
         ]
-        for _, group in found:
+        for group in found:
             first = group[0]
             seconds = evaluate.mean_and_spread(run.seconds for run in group)[0]
             validation = "none held out"
@@ -62,7 +59,7 @@ class RecordedRuns(Table):
                 f"| {first.recipe.epochs} | {first.model['parameters']:,} | {first.data['n_test']:,} "
                 f"| {evaluate.format_percent(runs.results(group))} | {validation} | {seconds:,.0f} |"
             )
-        every = [run for _, group in found for run in group]
+        every = [run for group in found for run in group]
         gpu = sum(not device.startswith("CPU") for device, _ in map(place, every))
         listed = "; ".join(
             f"{letter}: {device}, PyTorch {torch}" for (device, torch), letter in named.items()
@@ -98,26 +95,25 @@ def as_json(found, repository):
     return {
         "repository": repository,
         "defaults": {name: field.default for name, field in Recipe.model_fields.items() if name != "name"},
-        "groups": [describe(name, *pair) for name, pair in zip(names, found, strict=True)],
+        "groups": [describe(name, group) for name, group in zip(names, found, strict=True)],
         "agreement": agreement(found, names),
     }
 
 
 def identities(found):
-    """A name for each group: its recipe, its folder, and its device's letter where these are not enough."""
+    """A name for each group: its recipe, and its device's letter where that is not enough."""
     named, names = letters(found), []
-    for folder, (first, *_) in found:
-        name = f"{first.recipe.name}@all" if folder else first.recipe.name
+    for first, *_ in found:
+        name = first.recipe.name
         names.append(f"{name}@{named[place(first)]}" if name in names else name)
     return names
 
 
-def describe(name, folder, group):
+def describe(name, group):
     first = group[0]
     return {
         "id": name,
         "recipe": first.recipe.name,
-        "folder": f"{folder}/" if folder else "",
         "data": first.recipe.data,
         "network": first.recipe.model,
         "width": width(first.recipe),
@@ -150,9 +146,8 @@ def agreement(found, names):
     itself, "A A", that is how far two of its own seeds agree.
     """
     right = {}
-    for name, (folder, group) in zip(names, found, strict=True):
-        where = runs.record.RECORDED / folder
-        if all(runs.predictions_file(run.recipe.name, run.seed, where).exists() for run in group):
+    for name, group in zip(names, found, strict=True):
+        if all(runs.predictions_file(run.recipe.name, run.seed).exists() for run in group):
             base = group[0].recipe.data.partition("/")[0]
             right[name] = base, runs.right_answers(group).numpy()
     counted = {}

@@ -5,7 +5,6 @@ from course import Table
 from cifar_lib import evaluate, runs
 from cifar_lib.evaluate import comparisons
 
-FOLDER = runs.record.RECORDED / runs.record.ALL_TEST_IMAGES
 PAIRS = [("paper", "paper-constant-rate"), ("study", "study-pool"), ("mlp", "mlp-shuffled")]
 SPREADS, SEEDS = (0.2, 0.5, 1.0, 2.0), (3, 5, 10, 30)
 
@@ -24,7 +23,7 @@ class TwoIntervals(Table):
             "|---|---|---:|---|---|",
         ]
         for first, second in PAIRS:
-            one, other = (runs.right_answers(runs.load_runs(name, FOLDER)) for name in (first, second))
+            one, other = (runs.right_answers(runs.load_runs(name)) for name in (first, second))
             alone = evaluate.welch_interval(*(side.double().mean(1).tolist() for side in (one, other)))
             both = comparisons.difference_interval(one, other)
             lines.append(

@@ -25,7 +25,6 @@ from .predictions import Predictions, load_predictions
 SCHEMA = 2  # 1 called the recipe's `shift` crop, and its `crop` cut
 PREDICTIONS, WEIGHTS = ".predictions.gz", ".safetensors"  # how the names of files beside a record end
 RECORDED = Path(__file__).parent.parent / "recorded"
-ALL_TEST_IMAGES = "all-test-images"  # the folder in it of runs on all 10,000, beside those on 1,017
 # An installed package has no plan beside it. What was written into one would go with its next version.
 IS_CHECKOUT = (Path(__file__).parents[2] / "book" / "computing-plan.csv").exists()
 PARTS = ("recipe", "model", "data", "seed", "history", "result", "environment", "seconds")
@@ -127,9 +126,8 @@ class Run:
     _folder: Path | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        device = self.environment["device"]
-        # A live run's time stays out of stored outputs: executing again must not change them.
-        how = f"Replayed: {self.seconds:,.0f} s on {device}" if self.replayed else f"Trained on {device}"
+        # Times stay out of stored outputs: executing again must not change them.
+        how = "Replayed" if self.replayed else f"Trained on {self.environment['device']}"
         share, n = self.result["test_accuracy"], self.data["n_test"]
         return f"{self.recipe.name}, seed {self.seed}: test accuracy {share:.1%} of {n:,}. {how}."
 

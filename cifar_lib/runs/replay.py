@@ -2,7 +2,6 @@
 
 import os
 import platform
-import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -88,15 +87,19 @@ def run(
 def run_seeds(
     recipe: Recipe | str,
     dataset: Dataset | None = None,
-    seeds: Sequence[int] = (0, 1, 2),
+    seeds: Sequence[int] | None = None,
 ) -> list[Run]:
-    """`run` for several seeds; prints one line for all. The quick profile takes two seeds."""
+    """`run` for several seeds; prints one line for all. The quick profile takes two seeds.
+
+    Args:
+        seeds: by default those that are recorded where a recipe's name is given in the recorded profile, and
+            otherwise 0 to 2.
+    """
+    if seeds is None:
+        seeds = seeds_of(recipe) if isinstance(recipe, str) and profile() == "recorded" else (0, 1, 2)
     several = [_run(recipe, dataset, seed, None) for seed in seeds[: 2 if profile() == "quick" else None]]
     first = several[0]
-    seconds = statistics.fmean(one.seconds for one in several)
-    where = first.environment["device"]
-    replayed = all(one.replayed for one in several)
-    how = f"Replayed: {seconds:,.0f} s each on {where}" if replayed else f"Trained on {where}"
+    how = "Replayed" if all(one.replayed for one in several) else f"Trained on {first.environment['device']}"
     accuracy = summarize(several)
     print(f"{first.recipe.name}: test accuracy {accuracy} of {first.data['n_test']:,}. {how}.")
     return several

@@ -11,7 +11,6 @@ import pytest
 from cifar_lib import runs
 
 KEPT = runs.record.RECORDED
-WITH_PREDICTIONS = KEPT / all_runs.ALL_TEST_IMAGES
 
 
 @pytest.fixture
@@ -53,18 +52,11 @@ def test_that_no_gpu_was_used_is_read_from_the_records(table, recorded_folder):
     assert table()[-1].endswith(". No recorded run used a GPU.")
 
 
-def test_runs_on_all_test_images_have_a_row_of_their_own(table, recorded_folder):
-    keep(recorded_folder, 0, 0.5, "CPU")
-    keep(recorded_folder / all_runs.ALL_TEST_IMAGES, 0, 0.6, "CPU", n_test=10_000)
-    first, second = [line for line in table() if line.startswith("| `small`")]
-    assert "| 1,017 | 50.0 % |" in first and "| 10,000 | 60.0 % |" in second
-    assert all_runs.identities(all_runs.groups()) == ["small", "small@all"]
-
-
-def test_different_test_images_in_one_folder_are_kept_apart(table, recorded_folder):
+def test_runs_on_different_test_images_have_rows_of_their_own(table, recorded_folder):
     keep(recorded_folder, 0, 0.5, "CPU")
     keep(recorded_folder, 1, 0.6, "CPU", n_test=10_000)
-    assert [line.count("| 10,000 |") for line in table() if line.startswith("| `small`")] == [0, 1]
+    first, second = [line for line in table() if line.startswith("| `small`")]
+    assert "| 1,017 | 50.0 % |" in first and "| 10,000 | 60.0 % |" in second
     assert all_runs.identities(all_runs.groups()) == ["small", "small@A"]
 
 
@@ -79,7 +71,7 @@ def test_every_recorded_run_is_in_the_table_and_in_the_json(table):
 def test_the_link_of_each_run_leads_to_its_record():
     for group in all_runs.as_json(all_runs.groups(), "")["groups"]:
         for run in group["runs"]:
-            assert (KEPT / f"{group['folder']}{group['recipe']}-seed{run['seed']}.json").exists()
+            assert (KEPT / f"{group['recipe']}-seed{run['seed']}.json").exists()
 
 
 @pytest.mark.parametrize(("seeds", "text"), [([2, 0, 1], "0-2"), ([4], "4"), ([0, 2, 5], "0,2,5")])
@@ -99,13 +91,10 @@ def test_a_run_is_not_compared_with_itself():
 
 
 def test_agreement_adds_up_to_the_accuracies_of_the_records(recorded_folder):
-    place = recorded_folder / all_runs.ALL_TEST_IMAGES
-    place.mkdir()
-    for path in WITH_PREDICTIONS.glob("mlp-grey-seed[01].*"):
-        shutil.copy(path, place)
-    shutil.copy(WITH_PREDICTIONS / "cifar10.labels.gz", place)
+    for path in [*KEPT.glob("mlp-grey-seed[01].*"), KEPT / "cifar10.labels.gz"]:
+        shutil.copy(path, recorded_folder)
     counted = all_runs.as_json(all_runs.groups(), "")["agreement"]
-    both, only_first, only_second, neither = counted["mlp-grey@all mlp-grey@all"]
-    shares = runs.results(runs.load_runs("mlp-grey", place))
+    both, only_first, only_second, neither = counted["mlp-grey mlp-grey"]
+    shares = runs.results(runs.load_runs("mlp-grey"))
     assert both + only_first == pytest.approx(10_000 * np.mean(shares), abs=0.2)
     assert both + only_first + only_second + neither == pytest.approx(10_000, abs=0.3)

@@ -24,7 +24,7 @@ def test_three_seeds_are_judged_as_the_library_judges_them():
 
 
 def test_the_accuracies_are_those_of_the_records():
-    recorded = runs.load_runs(luck.PLAIN, runs.record.RECORDED / luck.ALL_TEST_IMAGES)
+    recorded = runs.load_runs(luck.PLAIN)
     assert luck.accuracies(luck.PLAIN) == pytest.approx(runs.results(recorded))
 
 
@@ -55,7 +55,7 @@ def test_the_text_has_the_interval_of_the_library():
 def test_what_the_text_says_of_zero_is_so():
     first, second = luck.accuracies(luck.PLAIN), luck.accuracies(luck.SHUFFLED)
     _, low, high = evaluate.welch_interval(second, first)
-    _, early, _ = runs.difference(runs.load_runs(luck.SHUFFLED), runs.load_runs(luck.PLAIN))
+    _, early, _ = luck.early_difference()
     paired = stats.ttest_rel(second, first).confidence_interval(0.95)
     assert low < 0 < high and early > 0 and paired.low > 0
 

@@ -86,7 +86,7 @@ def test_a_record_of_the_first_version_is_read(tmp_path):
     assert run.recipe == recipes.Recipe(**written)
     defaults = recipes.Recipe("any").as_dict()
     assert {name: getattr(run.recipe, name) for name in added} == {name: defaults[name] for name in added}
-    assert str(run).startswith("mlp-mnist, seed 0: test accuracy 97.4% of 10,000. Replayed: 6 s on CPU")
+    assert str(run).startswith("mlp-mnist, seed 0: test accuracy 97.4% of 10,000. Replayed.")
     assert run.column("epoch") == list(range(1, 9))
     assert runs.as_record(run) == RECORD | {"schema": 2, "recipe": run.recipe.as_dict()}
     assert OLD_RECORD.read_bytes() == before

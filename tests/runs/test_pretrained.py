@@ -17,7 +17,7 @@ from cifar_lib.runs import pretrained
 
 REPOSITORY = Path(__file__).parents[2]
 NAMES = sorted(path.stem for path in pretrained.PRETRAINED.glob("*.json"))
-LABELS = runs.labels_file("cifar10", runs.record.RECORDED / runs.record.ALL_TEST_IMAGES)
+LABELS = runs.labels_file("cifar10")
 
 
 def test_these_come_with_the_library():

@@ -273,7 +273,7 @@ def test_an_identical_run_is_replayed(recorded, tiny, toy_images, no_training, c
         assert runs.as_record(kept) == json.loads(recorded.read_text())
         out = capsys.readouterr().out
         assert out.startswith(f"tiny, seed 0: test accuracy {kept.result['test_accuracy']:.1%} of 100. ")
-        assert "Replayed: " in out
+        assert " Replayed.\n" in out
 
 
 CHANGES = {
@@ -386,7 +386,7 @@ def test_several_runs_print_one_line(recorded, recorded_folder, tiny, capsys, mo
         patch.setattr(runs.replay, "train", lambda *_, **__: pytest.fail("it trained"))
         runs.run_seeds(tiny, seeds=(0, 1))
     device = content["environment"]["device"]
-    expected = f"tiny: test accuracy 30.0 ± 7.1 % (2 seeds) of 100. Replayed: 16 s each on {device}.\n"
+    expected = "tiny: test accuracy 30.0 ± 7.1 % (2 seeds) of 100. Replayed.\n"
     assert capsys.readouterr().out == expected
     runs.run_seeds(tiny.replace(epochs=1), seeds=(0, 1))
     out = capsys.readouterr().out

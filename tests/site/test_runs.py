@@ -52,8 +52,7 @@ def test_a_third_choice_takes_the_place_of_the_first():
 
 
 def test_the_verdict_has_the_interval_of_the_library():
-    folder = runs.record.RECORDED / all_runs.ALL_TEST_IMAGES
-    first, second = (runs.load_runs(name, folder) for name in ("mlp", "mlp-shuffled"))
+    first, second = (runs.load_runs(name) for name in ("mlp", "mlp-shuffled"))
     expected = [round(100 * value, 1) for value in runs.difference(first, second)]
     verdict = seen()["verdict"].replace("−", "-")
     difference, low, high = re.search(r"is ([\d.]+) points .* from (\S+) to (\S+) points", verdict).groups()
@@ -76,7 +75,7 @@ def test_the_library_of_charts_is_fetched_by_a_comparison_alone():
 
 
 def test_a_comparison_has_an_address():
-    assert seen()["address"].endswith("#compare=mlp@all,mlp-shuffled@all")
+    assert seen()["address"].endswith("#compare=mlp,mlp-shuffled")
     assert seen()["again"] == seen()["verdict"]
 
 

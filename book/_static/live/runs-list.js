@@ -13,7 +13,7 @@ import { mean, spread } from "./statistics.js";
 /**
  * Runs that differ in their seed alone.
  * @typedef {{
- *   id: string, recipe: string, folder: string, data: string, network: string, width: number[], weights: number,
+ *   id: string, recipe: string, data: string, network: string, width: number[], weights: number,
  *   epochs: number, test_images: number, place: string, seeds: string, fields: Record<string, unknown>, runs: Run[]
  * }} Group
  */

@@ -21,8 +21,8 @@ const COLUMNS = [
 /** Pairs that a chapter asks about. @type {[string, string, string][]} */
 const SUGGESTED = [
   ["Learning-rate decay", "paper", "paper-constant-rate"],
-  ["Shuffled pixels, thirty seeds", "mlp@all", "mlp-shuffled@all"],
-  ["Colour or grey", "mlp@all", "mlp-grey@all"],
+  ["Shuffled pixels, thirty seeds", "mlp", "mlp-shuffled"],
+  ["Colour or grey", "mlp", "mlp-grey"],
 ];
 
 const LINK = "#compare="; // then two identities: an address that opens their comparison
@@ -267,7 +267,7 @@ function details(recorded, group) {
  * @param {Run} run
  */
 function recordLink(recorded, group, run) {
-  const address = `${recorded.repository}${group.folder}${group.recipe}-seed${run.seed}.json`;
+  const address = `${recorded.repository}${group.recipe}-seed${run.seed}.json`;
   return make("a", { href: address, "aria-label": `JSON of ${group.recipe}, seed ${run.seed}` }, "JSON");
 }
 
