@@ -162,7 +162,7 @@ def three_seeds():
 
 
 def early_difference():
-    """What the first five seeds a side say about the shuffle on the validation images, see `runs.difference`."""
+    """What the first five seeds a side say about the shuffle on validation images, see `runs.difference`."""
     shuffled, plain = (runs.load_runs(name)[:5] for name in (SHUFFLED, PLAIN))
     return runs.difference(shuffled, plain, "val_accuracy")
 
