@@ -1,11 +1,11 @@
-# make book · pdf · offline · student · test · test-long · test-oldest · record · lint · mutants · clean
+# make book · pdf · offline · student · slides · test · test-long · test-oldest · record · lint · mutants · clean
 # (GNU make 3.81 suffices)
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 OLDEST := .venv-oldest/bin
 
-.PHONY: book pdf offline student test test-chapters test-site test-long test-oldest record lint mutants clean
+.PHONY: book pdf offline student slides test test-chapters test-site test-long test-oldest record lint mutants clean
 
 book: $(READY)  ## build the site from the stored outputs
 	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
@@ -14,6 +14,9 @@ book: $(READY)  ## build the site from the stored outputs
 
 student: $(READY)  ## the chapters without outputs and solutions, for a class
 	$(BIN)/python notebooks/student.py
+
+slides: $(READY)  ## a deck for each chapter, with the prose as the speaker's notes
+	$(BIN)/python notebooks/slides.py
 
 pdf: $(READY)  ## the whole book on paper: _build/book.pdf; needs Chromium
 	$(BIN)/jupyter-book build . --path-output . --builder singlehtml -q

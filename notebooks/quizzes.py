@@ -12,7 +12,7 @@ import nbformat
 
 FOLDER = Path(__file__).resolve().parent
 SOURCE = FOLDER.parent / "book" / "quizzes.toml"
-HEADING = "## Check yourself\n"
+HEADING = "## Check yourself"
 
 
 def main():
@@ -23,28 +23,32 @@ def main():
             print(path.name)
 
 
+def questions_of(chapter):
+    """The questions of a chapter, in the order of the file."""
+    questions = tomllib.loads(SOURCE.read_text(encoding="utf-8"))["question"]
+    return [question for question in questions if question["chapter"] == chapter]
+
+
 def quiz_of(chapter):
     """The markdown of a chapter's quiz, or an empty string."""
-    questions = tomllib.loads(SOURCE.read_text(encoding="utf-8"))["question"]
-    shown = [
-        in_markdown(i, question)
-        for i, question in enumerate(
-            (q for q in questions if q["chapter"] == chapter), start=1
-        )
-    ]
-    return "\n".join([HEADING, *shown]).strip() if shown else ""
+    shown = []
+    for number, question in enumerate(questions_of(chapter), start=1):
+        asked, answered = parts(number, question)
+        shown += [
+            asked,
+            f"<details>\n<summary>Answer</summary>\n\n{answered}\n\n</details>",
+        ]
+    return "\n\n".join([HEADING, *shown]) if shown else ""
 
 
-def in_markdown(number, question):
+def parts(number, question):
+    """The markdown of a question with its choices, and that of its answer."""
     choices = "\n".join(
         f"- ({letter}) {choice}"
-        for letter, choice in zip("abcdef", question["choices"], strict=False)
+        for letter, choice in zip("abcd", question["choices"], strict=False)
     )
-    return (
-        f"**{number}.** {question['ask']}\n\n{choices}\n\n"
-        f"<details>\n<summary>Answer</summary>\n\n"
-        f"**({question['right']})** {question['because']}\n\n</details>\n"
-    )
+    asked = f"**{number}.** {question['ask']}\n\n{choices}"
+    return asked, f"**({question['right']})** {question['because']}"
 
 
 def put_quiz(notebook, text):

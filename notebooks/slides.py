@@ -1,0 +1,112 @@
+"""Write a deck of slides for each chapter, from its figures, questions and quiz.
+
+python notebooks/slides.py [FOLDER]     by default _build/slides
+
+Questions and figures are slides, one column per section, and the prose is the speaker's
+notes (press S). nbconvert makes the decks, and reveal.js shows them.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import quizzes
+from nbconvert.exporters import SlidesExporter
+from nbformat.v4 import new_markdown_cell
+
+FOLDER = Path(__file__).resolve().parent
+QUESTION = re.compile(r"(?m)^> \*\*Predict\.\*\*(?:.*\n?)(?:^>.*\n?)*")
+# Marks that a deck cannot show: where a number comes from, live parts, citations.
+MARKS = re.compile(r"<!--.*?-->|</?div[^>]*>| ?\{cite(?::t|:p)?\}`[^`]*`", re.DOTALL)
+ROLE = re.compile(r"\{[a-z:]+\}`([^`<]*?) ?(?:<[^>]*>)?`")
+NEAR = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]*\)")  # a link within the site
+
+
+STYLE = """<style>
+.reveal .jp-RenderedMarkdown, .reveal blockquote p { font-size: 26px }
+.reveal h1 { font-size: 56px; }
+.reveal h2 { font-size: 42px; }
+.reveal blockquote { width: 90%; font-style: normal; box-shadow: none; }
+.reveal .jp-RenderedMarkdown img { width: 100%; }
+</style>"""
+
+
+def main(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(FOLDER.glob("[0-9][0-9]_*.ipynb")):
+        slides = deck(nbformat.read(path, 4), quizzes.questions_of(path.stem))
+        (folder / f"{path.stem}.html").write_text(in_html(slides), encoding="utf-8")
+    print(f"The slides are in {folder}.")
+
+
+def deck(notebook, quiz):
+    """The chapter as a notebook of which each cell says what part of a deck it is."""
+    cells = []
+    for cell in notebook.cells:
+        if cell.id in ("quiz", "exercises"):
+            break
+        cells += prose(cell) if cell.cell_type == "markdown" else figure(cell)
+    for number, question in enumerate(quiz, start=1):
+        asked, answered = quizzes.parts(number, question)
+        cells += [part("slide", asked), part("fragment", answered)]
+    notebook.cells = cells
+    return notebook
+
+
+def part(kind, text):
+    return new_markdown_cell(text, metadata={"slideshow": {"slide_type": kind}})
+
+
+def prose(cell):
+    """A section's beginning and its questions as slides, everything else as notes."""
+    text = readable(cell.source)
+    if cell.id == "title":
+        aims, _, rest = text.partition("\n> **Time**")
+        told = re.sub(r"(?m)^>.*\n?", "", rest.partition("\n")[2]).strip()
+        return [part("slide", f"{STYLE}\n\n{aims}"), part("notes", told)]
+    if cell.id == "evidence":
+        return [part("slide", text)]
+    heading, _, body = text.partition("\n") if text.startswith("#") else ("", "", text)
+    asked = [match.strip() for match in QUESTION.findall(body)]
+    told = QUESTION.sub("", body).strip()
+    slides = [part("slide", f"{heading}\n\n{first_sentence(told)}")] if heading else []
+    slides += [part("subslide", question) for question in asked]
+    return slides + ([part("notes", told)] if told else [])
+
+
+def first_sentence(text):
+    return re.match(r"(?:.*?[.?!](?= |\n|$)|)", text)[0]
+
+
+def figure(cell):
+    """What a cell draws, with its caption; any other code is passed over."""
+    about = cell.metadata.get("mystnb", {})
+    described = re.sub(r"([\[\]])", r"\\\1", about.get("image", {}).get("alt", ""))
+    caption = readable(about.get("figure", {}).get("caption", ""))
+    pictures = [
+        output.data["image/png"].replace("\n", "")
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    ]
+    return [
+        part(
+            "subslide", f"![{described}](data:image/png;base64,{picture})\n\n{caption}"
+        )
+        for picture in pictures
+    ]
+
+
+def readable(text):
+    """Markdown that needs neither Sphinx nor the site's other pages."""
+    return NEAR.sub(r"\1", ROLE.sub(r"\1", MARKS.sub("", text))).strip()
+
+
+def in_html(notebook):
+    exporter = SlidesExporter()
+    exporter.reveal_scroll = True  # some evidence is longer than a screen
+    return exporter.from_notebook_node(notebook)[0]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if sys.argv[1:] else FOLDER.parent / "_build" / "slides")

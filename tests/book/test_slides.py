@@ -1,0 +1,70 @@
+"""The slides: each chapter's figures and questions are shown, its prose is said, its code stays away."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+import quizzes
+import slides
+
+CHAPTERS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+QUIZ = [{"ask": "Which?", "choices": ["this", "that", "none"], "right": "b", "because": "It is."}]
+
+
+@pytest.fixture(params=CHAPTERS, ids=[path.stem for path in CHAPTERS])
+def pair(request):
+    """A chapter and the cells of its deck."""
+    chapter, again = (nbformat.read(request.param, 4) for _ in range(2))
+    return chapter, slides.deck(again, quizzes.questions_of(request.param.stem)).cells
+
+
+def of_kind(cells, *kinds):
+    return [cell for cell in cells if cell.metadata.slideshow.slide_type in kinds]
+
+
+def draws(cell):
+    return any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+
+
+def test_every_figure_before_the_exercises_is_on_a_slide_with_its_text_and_no_code_is(pair):
+    chapter, cells = pair
+    end = [cell.id for cell in chapter.cells].index("exercises")
+    drawn = [cell for cell in chapter.cells[:end] if draws(cell)]
+    shown = [cell.source for cell in of_kind(cells, "subslide") if "](data:image/png;base64," in cell.source]
+    assert len(shown) == len(drawn) > 0
+    for cell, source in zip(drawn, shown, strict=True):
+        assert source.startswith(f"![{cell.metadata['mystnb']['image']['alt']}](")
+    assert not [cell for cell in cells if cell.cell_type == "code"]
+
+
+def test_every_section_is_a_column_and_every_question_is_shown(pair):
+    chapter, cells = pair
+    columns = "\n".join(cell.source for cell in of_kind(cells, "slide"))
+    shown = "\n".join(cell.source for cell in of_kind(cells, "slide", "subslide"))
+    for cell in chapter.cells:
+        if cell.id in ("quiz", "exercises"):
+            break
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            assert cell.source.splitlines()[0] in columns
+        assert cell.source.count("> **Predict.**") <= shown.count("> **Predict.**")
+
+
+def test_no_mark_of_the_site_is_left(pair):
+    _, cells = pair
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert not [mark for mark in ("<!--", "{cite", "{term", "<div", ".ipynb)", ".md)") if mark in text]
+
+
+def test_a_quiz_shows_the_question_before_its_answer():
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("## Exercises", id="exercises")])
+    asked, answered = slides.deck(notebook, QUIZ).cells
+    assert asked.source == "**1.** Which?\n\n- (a) this\n- (b) that\n- (c) none"
+    assert asked.metadata.slideshow.slide_type == "slide"
+    assert answered.source == "**(b)** It is." and answered.metadata.slideshow.slide_type == "fragment"
+
+
+def test_a_deck_is_written_for_each_chapter(tmp_path, capsys):
+    slides.main(tmp_path / "decks")
+    assert [path.stem for path in sorted((tmp_path / "decks").iterdir())] == [path.stem for path in CHAPTERS]
+    text = (tmp_path / "decks" / f"{CHAPTERS[0].stem}.html").read_text(encoding="utf-8")
+    assert "Reveal.initialize" in text and '<img alt="' in text
