@@ -1,8 +1,8 @@
 """cifar_lib: the small library of *CIFAR-10 by Experiment*.
 
 Eight rooms, from the ground up: `system` · `data` · `recipes` · `models` · `evaluate` · `training` · `runs` ·
-`plots`, and the command line `python -m cifar_lib`. A room imports only from those before it. The training
-loop is `training/loop.py`, the paper's network `models/paper.py`.
+`plots`. A room imports only from those before it. Above them stands the command line `python -m cifar_lib`,
+which `commands` holds. The training loop is `training/loop.py`, the paper's network `models/paper.py`.
 """
 
 import sys

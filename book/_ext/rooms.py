@@ -10,13 +10,15 @@ from sphinx.util.docutils import SphinxDirective
 import cifar_lib
 
 LIBRARY = Path(cifar_lib.__file__).parent
-ROOMS = {path.parent.name for path in LIBRARY.glob("*/__init__.py")}
+COMMANDS = "commands"  # the command line: above all rooms, and none of them
+ROOMS = {path.parent.name for path in LIBRARY.glob("*/__init__.py")} - {COMMANDS}
 STEP, BOX = (42, 36), (84, 28)  # of the picture, in its own units: right and down
 
 
 def files(room):
     """The source files of a room; "" stands for those outside every room."""
-    return sorted((LIBRARY / room).rglob("*.py") if room else LIBRARY.glob("*.py"))
+    outside = [*LIBRARY.glob("*.py"), *(LIBRARY / COMMANDS).glob("*.py")]
+    return sorted((LIBRARY / room).rglob("*.py") if room else outside)
 
 
 def count_lines(room):

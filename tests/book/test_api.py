@@ -7,13 +7,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import rooms
 import yaml
 from sphinx.application import Sphinx
 
 import cifar_lib
 
 REPOSITORY = Path(__file__).parents[2]
-ROOMS = sorted(path.parent.name for path in Path(cifar_lib.__file__).parent.glob("*/__init__.py"))
+ROOMS = sorted(rooms.ROOMS)
 
 
 @pytest.fixture(scope="module")

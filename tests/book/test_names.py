@@ -10,6 +10,7 @@ import yaml
 import cifar_lib
 from cifar_lib import __main__ as command_line
 from cifar_lib import recipes, system
+from cifar_lib.commands import words
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [
@@ -103,12 +104,12 @@ def test_every_layout_has_its_test():
 
 def test_every_command_can_be_parsed_and_its_recipes_exist(page):
     blocks = "\n".join(FENCED.findall(page.read_text())).replace("\\\n", " ")
-    for words in re.findall(r"-m cifar_lib (.*)", blocks):
-        parsed = command_line._parser().parse_args(shlex.split(words, comments=True))
+    for line in re.findall(r"-m cifar_lib (.*)", blocks):
+        parsed = command_line.parser().parse_args(shlex.split(line, comments=True))
         named = getattr(parsed, "recipes", None) or [getattr(parsed, "recipe", "NAME")]
         for name in set(named) - {"NAME"}:
             recipe = recipes.get(name)
-            recipe.replace(**command_line._changes(getattr(parsed, "set", []), recipe))
+            recipe.replace(**words.changes(getattr(parsed, "set", []), recipe))
 
 
 def test_the_set_up_page_names_what_the_workflow_tests():

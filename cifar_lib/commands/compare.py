@@ -1,0 +1,28 @@
+"""Compare two recipes."""
+
+from . import words
+
+
+def add_arguments(command):
+    """What can be written after the name of the command."""
+    command.add_argument("first")
+    command.add_argument("second")
+    command.add_argument(
+        "--part",
+        choices=["test", "val", "test_views", "val_views"],
+        default="test",
+        help="the images; with _views the mean over the recipes' views",
+    )
+    command.add_argument("--folder", help=words.FOLDER)
+    words.add_json(command)
+
+
+def run(arguments, output):
+    """Print how two recipes differ."""
+    for name in (arguments.first, arguments.second):
+        words.recipe_or_changed(name)
+    from .. import runs
+
+    sides = [runs.find_runs(name, arguments.folder) for name in (arguments.first, arguments.second)]
+    comparison = runs.compare_runs(*sides, arguments.part)
+    output(comparison, "comparison", **comparison.as_dict())

@@ -1,0 +1,24 @@
+"""Write a trained network for other programs."""
+
+from . import words
+
+
+def add_arguments(command):
+    """What can be written after the name of the command."""
+    command.add_argument("recipe")
+    command.add_argument("file", help="as out.onnx")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--folder", help=words.FOLDER)
+    words.add_json(command)
+
+
+def run(arguments, output):
+    """Write the file, and print how it compares with PyTorch."""
+    words.recipe_or_changed(arguments.recipe)
+    from .. import data, runs
+
+    run = words.kept_runs(arguments, [arguments.seed])[arguments.seed]
+    run.network()  # before the images, which take longer
+    images = data.load(run.recipe.data) if data.at_hand(run.recipe.data) else None
+    exported = runs.export_onnx(run, images, arguments.file)
+    output(exported, "export", **exported.as_dict())

@@ -1,0 +1,88 @@
+"""Say what photographs show."""
+
+import os
+
+from .. import CourseError
+from . import console
+
+
+def add_arguments(command):
+    """What can be written after the name of the command."""
+    command.add_argument("files", nargs="+", metavar="FILE", help="a photograph, or a folder of photographs")
+    which = command.add_mutually_exclusive_group()
+    which.add_argument("--model", metavar="NAME", help="fast-lean (the default), study, paper or mlp")
+    which.add_argument("--weights", metavar="FILE", help="weights of your own, with their record beside them")
+    command.add_argument("--fit", action="store_true", help="keep all of a photograph, on white, uncropped")
+
+
+def run(arguments, output):
+    """Print the likeliest classes of each photograph."""
+    from .. import data, runs
+
+    if arguments.weights:
+        chosen = runs.load_weights(arguments.weights)
+    else:
+        chosen = runs.load_pretrained(arguments.model or runs.pretrained.DEFAULT)
+    if chosen.shape != (3, data.photographs.SIDE, data.photographs.SIDE):
+        taken = "×".join(map(str, chosen.shape))
+        raise CourseError(
+            f"{chosen.name!r} takes images of {taken}, not photographs: choose another network."
+        )
+    part = "all of it, on white" if arguments.fit else "the square in its middle"
+    lone = len(arguments.files) == 1 and not os.path.isdir(arguments.files[0])
+    answered, refused = 0, 0
+    for name, pixels in _photographs(arguments.files, arguments.fit):
+        if not isinstance(pixels, CourseError):
+            if not answered:
+                output(_introduction(chosen))
+            output(f"{name} ({part}):\n{_likeliest(chosen, pixels)}")
+            answered += 1
+        elif lone:
+            raise pixels
+        else:
+            console.say(f"cifar_lib: {pixels}")
+            refused += 1
+    if answered:
+        output(
+            f"The network knows {len(chosen.classes)} classes and has no name for anything else: whatever a "
+            f"photograph shows, it answers with one of them."
+        )
+    if refused:
+        raise CourseError(f"{refused} of {refused + answered} got no answer, for the reasons above.")
+
+
+def _photographs(files, fit):
+    """The name of each photograph, and its pixels or the error in their place; folders are opened."""
+    from .. import data
+
+    for file in files:
+        try:
+            paths = data.photographs_in(file) if os.path.isdir(file) else [file]
+        except CourseError as error:
+            yield file, error
+            continue
+        for path in paths:
+            try:
+                pixels = data.photograph(path, fit)
+            except CourseError as error:
+                pixels = error
+            yield str(path), pixels
+
+
+def _introduction(chosen):
+    """What is known of a network's answers, in a sentence."""
+    if chosen.card is None:
+        return f"{chosen.name}: its probabilities are not calibrated, so they may be too high or too low."
+    card = chosen.card
+    low, high = card.test_interval
+    return (
+        f"{card.name}: right about {card.test_accuracy:.1%} of the {card.data['n_test']:,} test images of "
+        f"CIFAR-10 (95 % interval {low:.1%} to {high:.1%}), its probabilities calibrated on others."
+    )
+
+
+def _likeliest(chosen, pixels, count=5):
+    """A line for each of the likeliest classes."""
+    best = chosen.classify(pixels[None])[0].topk(min(count, len(chosen.classes)))
+    pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+    return "\n".join(f"  {share:6.1%}  {chosen.classes[index]}" for share, index in pairs)

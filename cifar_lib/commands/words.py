@@ -1,0 +1,81 @@
+"""What the words of several commands mean: seeds, changes of a recipe, runs that were kept."""
+
+import json
+
+from .. import CourseError, recipes
+
+MOST_SEEDS = 10_000
+FOLDER = "where the run lies; by default where train keeps runs, then the course's records"
+
+
+def add_seeds(command):
+    """The words for one or more seeds."""
+    command.add_argument("--seed", "--seeds", dest="seeds", default="0", help="as 3, 0-4 or 0,2,5")
+
+
+def add_json(command):
+    """The word for output that programs read."""
+    command.add_argument("--json", action="store_true", help="print one JSON object per line")
+
+
+def seeds(text):
+    """The seeds of a text such as 3, 0-4 or 0,2,5."""
+    try:
+        if "-" in text:
+            first, last = (int(part) for part in text.split("-"))
+            found = list(range(first, min(last + 1, first + MOST_SEEDS)))
+        else:
+            found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or len(found) == MOST_SEEDS:
+        raise CourseError(f"Seeds are written 0-4 or 0,2,5, not {text!r}.")
+    return found
+
+
+def changes(texts, recipe):
+    """The changes of `--set`: FIELD=VALUE, or options.NAME=VALUE for one option of the network."""
+    found = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        field, dot, option = name.partition(".")
+        if field == "options" and dot:
+            found["options"] = found.get("options", recipe.options) | {option: _value(value)}
+        else:
+            # A field of text takes its value as it is written, even if that looks like a number.
+            is_text = isinstance(recipe.as_dict().get(name), str)
+            found[name] = value if is_text else _value(value)
+    return found
+
+
+def _value(text):
+    """What a value on the command line means: JSON, true and false in any case, else the text itself."""
+    try:
+        return json.loads(text.lower() if text.lower() in ("true", "false") else text)
+    except ValueError:
+        return text
+
+
+def recipe_or_changed(name):
+    """The recipe of that name, or None for a changed one, which only the folders of runs know."""
+    return None if "+" in name else recipes.get(name)
+
+
+def kept_runs(arguments, seeds):
+    """The runs of these seeds, whose weights were kept."""
+    from .. import runs
+
+    found = runs.find_runs(arguments.recipe, arguments.folder)
+    for seed in seeds:
+        if seed not in found:
+            raise CourseError(
+                f"Seed {seed} of {arguments.recipe!r} is not recorded: record it first. "
+                f"There {'are' if len(found) > 1 else 'is'} {', '.join(map(str, found))}."
+            )
+        if not runs.weights_file(arguments.recipe, seed, found[seed].folder).exists():
+            raise CourseError(
+                f"The weights of {arguments.recipe!r}, seed {seed}, were not kept: move "
+                f"{runs.record_file(arguments.recipe, seed, found[seed].folder)} away and record it with "
+                f"--keep-weights, or train it."
+            )
+    return {seed: found[seed] for seed in seeds}
