@@ -11,8 +11,6 @@ import rooms
 import yaml
 from sphinx.application import Sphinx
 
-import cifar_lib
-
 REPOSITORY = Path(__file__).parents[2]
 ROOMS = sorted(rooms.ROOMS)
 
