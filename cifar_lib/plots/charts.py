@@ -22,6 +22,7 @@ plt.style.use(Path(__file__).with_name("course.mplstyle"))
 # The palette of Okabe and Ito (2008), whose colours differ for every kind of colour vision.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
 INK, FAINT = "#222222", "#D9D9D4"
+QUIET = "#7A7A75"  # for what is shown but does not count; dark enough for text
 RIGHT, WRONG = COLORS[2], COLORS[1]
 WIDTH = 7.2  # inches: the text column at 100 dots per inch
 
@@ -136,6 +137,44 @@ def dots(groups: Mapping[str, Sequence[float]], title: str, *, xlabel: str) -> A
         )
     axis.set_yticks(range(len(groups)), list(groups))
     axis.set_ylim(len(groups) - 0.4, -0.6)
+    axis.margins(x=0.12)
+    axis.set(title=title, xlabel=xlabel)
+    axis.grid(axis="y", visible=False)
+    return axis
+
+
+def differences(
+    gaps: Mapping[str, tuple[float, float, float]],
+    title: str,
+    *,
+    xlabel: str,
+    certain: Iterable[str] | None = None,
+    axis: Axes | None = None,
+) -> Axes:
+    """Draw a row per comparison: a difference with its interval, written beside it, and a line at 0.
+
+    A full dot in colour stands for a difference that counts as found, an open grey one for the others. Rows
+    keep the order of `gaps`, so a ladder can keep its own and other comparisons can be sorted.
+
+    Args:
+        gaps: label -> (difference, low, high), all in the unit of `xlabel`; limits may be nan.
+        certain: the labels of the differences that count as found; by default those whose interval
+            excludes 0. Pass it where many comparisons are corrected for their number.
+    """
+    axis = axis or plt.subplots(figsize=(WIDTH, 0.9 + 0.3 * len(gaps)))[1]
+    if certain is None:
+        certain = [label for label, (_, low, high) in gaps.items() if low > 0 or high < 0]
+    found = set(certain)
+    axis.axvline(0, color=INK, lw=1)
+    for row, (label, (value, low, high)) in enumerate(gaps.items()):
+        color, face = (COLORS[0], COLORS[0]) if label in found else (QUIET, "white")
+        axis.plot([low, high], [row, row], color=color, lw=2, solid_capstyle="butt")
+        axis.plot(value, row, "o", color=color, markerfacecolor=face, ms=7)
+        text = f"{value:+.1f}".replace("-", "−")
+        right = value if np.isnan(high) else high
+        axis.annotate(text, (right, row), xytext=(8, 0), textcoords="offset points", va="center", fontsize=9)
+    axis.set_yticks(range(len(gaps)), list(gaps))
+    axis.set_ylim(len(gaps) - 0.4, -0.6)
     axis.margins(x=0.12)
     axis.set(title=title, xlabel=xlabel)
     axis.grid(axis="y", visible=False)

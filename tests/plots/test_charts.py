@@ -238,6 +238,49 @@ def test_dots_begins_its_colours_anew_after_seven_groups():
     assert axis.lines[14].get_color() == BLUE and axis.lines[12].get_color() == "#000000"
 
 
+GAPS = {"sure": (2.0, 1.0, 3.0), "unsure": (-0.5, -2.0, 1.0), "worse": (-3.0, -4.0, -2.0)}
+
+
+def faces(axis):
+    """Whether the dot of each row is full."""
+    dots = [line for line in axis.lines if line.get_marker() == "o"]
+    return [dot.get_markerfacecolor() == dot.get_color() for dot in dots]
+
+
+def test_differences_draws_each_difference_on_its_interval_beside_zero():
+    axis = plots.differences(GAPS, "three gaps", xlabel="points")
+    zero, first, dot, *_ = axis.lines
+    assert [x for x, _ in points(zero)] == [0, 0]
+    assert points(first) == [(1, 0), (3, 0)] and points(dot) == [(2, 0)]
+    assert {text.get_text(): text.xy for text in axis.texts} == {
+        "+2.0": (3, 0),
+        "−0.5": (1, 1),
+        "−3.0": (-2, 2),
+    }
+    assert words(axis) == ("three gaps", "points", "")
+
+
+def test_differences_keeps_the_order_of_its_rows_from_the_top():
+    axis = plots.differences(GAPS, "", xlabel="")
+    assert list(axis.get_yticks()) == [0, 1, 2] and tick_labels(axis.yaxis) == list(GAPS)
+    bottom, top = axis.get_ylim()
+    assert bottom > top
+
+
+def test_differences_fills_the_dots_whose_interval_excludes_zero():
+    assert faces(plots.differences(GAPS, "", xlabel="")) == [True, False, True]
+
+
+def test_differences_fills_the_dots_that_it_is_told_where_it_is_told():
+    assert faces(plots.differences(GAPS, "", xlabel="", certain=["worse"])) == [False, False, True]
+
+
+def test_a_difference_without_an_interval_is_a_dot_beside_its_number():
+    axis = plots.differences({"one seed": (2.0, float("nan"), float("nan"))}, "", xlabel="")
+    assert points(axis.lines[2]) == [(2, 0)] and faces(axis) == [False]
+    assert axis.texts[0].xy == (2, 0)
+
+
 SCATTERED = {"small": (1, [0.4, 0.6], 100), "large": (1_000, [0.8], 400)}
 
 
