@@ -1,6 +1,14 @@
 """What a trained network gets right, and how certain such a number is."""
 
-from .comparisons import Estimate, accuracy_interval, difference_interval, mcnemar
+from .comparisons import (
+    Estimate,
+    accuracy_interval,
+    difference_interval,
+    holm,
+    mcnemar,
+    welch,
+    welch_interval,
+)
 from .predictions import (
     accuracy,
     calibration,
@@ -11,7 +19,7 @@ from .predictions import (
     top_k,
     weighted_views,
 )
-from .statistics import format_percent, interval, mean_and_spread, welch_interval
+from .statistics import format_percent, interval, mean_and_spread
 from .temperature import classify, fit_temperature
 
 __all__ = [
@@ -24,6 +32,7 @@ __all__ = [
     "difference_interval",
     "fit_temperature",
     "format_percent",
+    "holm",
     "interval",
     "loss",
     "mcnemar",
@@ -32,5 +41,6 @@ __all__ = [
     "predict_plain_and_mean",
     "top_k",
     "weighted_views",
+    "welch",
     "welch_interval",
 ]

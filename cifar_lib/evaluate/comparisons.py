@@ -11,7 +11,9 @@ Satterthwaite's degrees of freedom (1946). The tests simulate how often an inter
 """
 
 import math
-from collections.abc import Sequence
+import statistics
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scipy import stats
@@ -74,6 +76,46 @@ def difference_interval(first: Tensor, second: Tensor, confidence: float = 0.95)
     return _estimate(one.mean - other.mean, means, one.rest + other.rest, confidence)
 
 
+def welch(first: Iterable[float], second: Iterable[float], confidence: float = 0.95) -> Estimate:
+    """By how much the mean of `first` exceeds that of `second`: Welch's test, which knows of the seeds alone.
+
+    With the means m, the sample standard deviations s and the numbers n of the values, the interval is::
+
+        m₁ − m₂ ± t √(v₁ + v₂),   v = s² / n
+
+    t is the quantile of Student's t distribution, 97.5 % for an interval of 95 %, with this many degrees of
+    freedom::
+
+        (v₁ + v₂)² / (v₁² / (n₁ − 1) + v₂² / (n₂ − 1))
+
+    The two spreads need not be equal, and the values should be roughly normally distributed.
+
+    Source: Welch (1947), "The Generalization of 'Student's' Problem When Several Different Population
+    Variances Are Involved"; the degrees of freedom are those of his first approximation.
+
+    Args:
+        first, second: one value per seed.
+
+    Returns:
+        An estimate in the unit of the values. All but its value is nan where one side has a single value;
+        where neither side has any spread, the limits are the difference itself.
+    """
+    first, second = list(first), list(second)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # scipy's, where the limits are nan
+        found = stats.ttest_ind(first, second, equal_var=False)
+        low, high = found.confidence_interval(confidence)
+    value = statistics.fmean(first) - statistics.fmean(second)
+    error = math.sqrt(sum(_variance_of_mean(side) for side in (first, second)))
+    return Estimate(value, float(low), float(high), error, float(found.pvalue), float(found.df))
+
+
+def welch_interval(first: Iterable[float], second: Iterable[float]) -> tuple[float, float, float]:
+    """The difference of `welch` and its 95 % interval, as (difference of the means, low, high)."""
+    found = welch(first, second)
+    return found.value, found.low, found.high
+
+
 def mcnemar(first: Tensor, second: Tensor) -> tuple[int, int, float]:
     """Whether two networks differ, by the images that only one of them gets right.
 
@@ -128,6 +170,10 @@ def smallest_gap(spread: float, seeds: int, power: float = 0.8, level: float = 0
         middle = (low + high) / 2
         low, high = (low, middle) if seen(middle) > power else (middle, high)
     return float(high) * spread * math.sqrt(2 / seeds)
+
+
+def _variance_of_mean(values):
+    return statistics.variance(values) / len(values) if len(values) > 1 else math.nan
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
-"""Means, spreads and confidence intervals of results."""
+"""Means and spreads of results, and the confidence interval of a share."""
 
 import statistics
-import warnings
 from collections.abc import Iterable
 
 from scipy import stats
@@ -41,33 +40,3 @@ def interval(share: float, n: int, confidence: float = 0.95) -> tuple[float, flo
     """
     found = stats.binomtest(round(share * n), n).proportion_ci(confidence, method="wilson")
     return found.low, found.high
-
-
-def welch_interval(first: Iterable[float], second: Iterable[float]) -> tuple[float, float, float]:
-    """By how much the mean of `first` exceeds that of `second`, with Welch's 95 % confidence interval.
-
-    With the means m, the sample standard deviations s and the numbers n of the values, it is::
-
-        m₁ − m₂ ± t √(v₁ + v₂),   v = s² / n
-
-    t is the 97.5 % quantile of Student's t distribution with this many degrees of freedom::
-
-        (v₁ + v₂)² / (v₁² / (n₁ − 1) + v₂² / (n₂ − 1))
-
-    The two spreads need not be equal, and the values should be roughly normally distributed.
-
-    Source: Welch (1947), "The Generalization of 'Student's' Problem When Several Different Population
-    Variances Are Involved"; the degrees of freedom are those of his first approximation.
-
-    Args:
-        first, second: one value per seed.
-
-    Returns:
-        (difference of the means, low, high), in the unit of the values. Both limits are nan where one side
-        has a single value; where neither side has any spread, they are the difference itself.
-    """
-    first, second = list(first), list(second)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # scipy's, where the limits are nan
-        found = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
-    return statistics.fmean(first) - statistics.fmean(second), float(found.low), float(found.high)

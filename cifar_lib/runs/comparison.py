@@ -45,6 +45,7 @@ class Comparison:
         seeds: of each side.
         accuracies: of each side, the mean over its seeds, 0 to 1.
         interval: of the first accuracy less the second, 95 %; None where a side has one seed.
+        p: of a two-sided test that the true accuracies are equal, by the method of the interval; else None.
         images: how many; None where predictions are missing, or of other images.
         over: what the interval knows of: "seeds and images", or "seeds" where predictions are missing.
         pairs: of the seeds that both have; empty where predictions are missing.
@@ -57,6 +58,7 @@ class Comparison:
     seeds: tuple[list[int], list[int]]
     accuracies: tuple[float, float]
     interval: tuple[float, float] | None
+    p: float | None = None
     images: int | None = None
     over: str = "seeds"
     pairs: list[Pair] = field(default_factory=list)
@@ -108,7 +110,7 @@ def compare_runs(first: Mapping[int, Run], second: Mapping[int, Run], part: str 
     """Compare the runs of two recipes on the images that both were evaluated on.
 
     Where predictions are kept, the interval knows of seeds and images (`evaluate.difference_interval`), else
-    of the seeds alone (`evaluate.welch_interval`).
+    of the seeds alone (`evaluate.welch`).
 
     Args:
         first, second: the runs of each side, by seed.
@@ -120,12 +122,14 @@ def compare_runs(first: Mapping[int, Run], second: Mapping[int, Run], part: str 
     first, second = dict(sorted(first.items())), dict(sorted(second.items()))
     shares = _shares(first, part), _shares(second, part)
     several = min(len(first), len(second)) > 1
+    estimate = evaluate.welch(*shares) if several else None
     shown = Comparison(
         names=(_name(first), _name(second)),
         part=part,
         seeds=(list(first), list(second)),
         accuracies=(statistics.fmean(shares[0]), statistics.fmean(shares[1])),
-        interval=evaluate.welch_interval(*shares)[1:] if several else None,
+        interval=(estimate.low, estimate.high) if estimate else None,
+        p=estimate.p if estimate else None,
     )
     if not _on_same_images([*first.values(), *second.values()]):
         return shown
@@ -135,6 +139,7 @@ def compare_runs(first: Mapping[int, Run], second: Mapping[int, Run], part: str 
         shown,
         images=one.shape[1],
         interval=(estimate.low, estimate.high) if estimate else None,
+        p=estimate.p if estimate else None,
         over="seeds and images",
         pairs=[
             Pair(seed, *evaluate.mcnemar(one[shown.seeds[0].index(seed)], other[shown.seeds[1].index(seed)]))

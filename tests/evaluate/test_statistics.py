@@ -69,6 +69,16 @@ def test_welchs_interval_of_two_pairs_by_hand():
     )
 
 
+def test_welchs_p_is_where_the_interval_touches_zero():
+    """An interval of confidence 1 - p ends at 0, on one side."""
+    one, other = [3.0, 4.0, 8.0], [1.0, 1.5, 2.0, 2.5]
+    found = evaluate.welch(one, other)
+    assert evaluate.welch(one, other, confidence=1 - found.p).low == pytest.approx(0)
+    assert found.error == pytest.approx(math.sqrt(7 / 3 + (5 / 12) / 4))
+    half = stats.t.ppf(0.975, found.freedom) * found.error
+    assert (found.low, found.high) == pytest.approx((3.25 - half, 3.25 + half))
+
+
 def test_welchs_interval_where_one_side_has_no_spread_is_students():
     low, high = evaluate.welch_interval([5.0, 5.0], [1.0, 2.0, 3.0])[1:]
     half = stats.t.ppf(0.975, 2) * math.sqrt(1 / 3)
@@ -86,7 +96,7 @@ def test_welchs_interval_without_any_spread_is_the_difference():
 def test_welchs_interval_of_a_single_value_has_no_limits(one, other):
     difference, low, high = evaluate.welch_interval(one, other)
     assert difference == sum(one) / len(one) - sum(other) / len(other)
-    assert math.isnan(low) and math.isnan(high)
+    assert math.isnan(low) and math.isnan(high) and math.isnan(evaluate.welch(one, other).p)
 
 
 def test_wilsons_interval_holds_the_true_share_in_95_per_cent_of_the_samples():

@@ -73,6 +73,7 @@ def test_where_predictions_are_kept_images_are_paired(write, compare):
     tables = [torch.stack([torch.isin(LABELS, torch.tensor(right)) for right in side]) for side in sides]
     expected = evaluate.difference_interval(*tables)
     assert found.interval == (expected.low, expected.high) and found.over == "seeds and images"
+    assert found.p == expected.p
 
 
 def test_without_predictions_the_seeds_means_are_compared(write, compare):
@@ -83,6 +84,8 @@ def test_without_predictions_the_seeds_means_are_compared(write, compare):
     assert found.accuracies == pytest.approx((0.5, 0.3))
     # Welch: both variances are 0.02, so t has two degrees of freedom: 4.3027 · √(0.02/2 + 0.02/2) = 0.6085.
     assert found.interval == pytest.approx((0.2 - 0.6085, 0.2 + 0.6085), abs=1e-4)
+    # That t is 0.2 / 0.1414 = √2, and with two degrees of freedom p is 1 - √2 / √(2 + 2).
+    assert found.p == pytest.approx(1 - 0.5**0.5)
     assert (found.over, found.pairs, found.images) == ("seeds", [], None)
     assert "no predictions for the same images are kept" in str(found)
 
@@ -97,7 +100,8 @@ def test_one_seed_has_no_interval_but_its_images(write, compare):
     write("one", 0, [0, 1, 2])
     write("other", 0, [2])
     found = compare()
-    assert found.interval is None and "one seed says nothing about others" in str(found)
+    assert found.interval is None and found.p is None
+    assert "one seed says nothing about others" in str(found)
     assert found.pairs == [runs.Pair(0, 2, 0, pytest.approx(0.5))]
 
 
