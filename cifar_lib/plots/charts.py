@@ -33,6 +33,7 @@ def pictures(
     *,
     columns: int = 10,
     labels: Sequence[str] | None = None,
+    rows: Sequence[str] | None = None,
     size: float | None = None,
 ) -> np.ndarray:
     """Draw images in rows.
@@ -41,15 +42,17 @@ def pictures(
         pixels: uint8 [N, C, H, W] or float from 0 to 1 of the same shape; C is 1 or 3.
         columns: images per row.
         labels: a text for each image, written under it.
+        rows: a name for each row, written at its left.
         size: inches per image; by default a row is as wide as the text.
 
     Returns:
         The axes [rows, columns].
     """
-    rows = -(-len(pixels) // columns)
-    side = size or WIDTH / columns
-    height = rows * (side + (0.25 if labels is not None else 0)) + 0.4
-    figure, axes = plt.subplots(rows, columns, figsize=(side * columns, height), squeeze=False)
+    n_rows = -(-len(pixels) // columns)
+    room = 0.95 if rows is not None else 0  # inches, for a name as long as "automobile"
+    side = size or (WIDTH - room) / columns
+    height = n_rows * (side + (0.25 if labels is not None else 0)) + 0.4
+    figure, axes = plt.subplots(n_rows, columns, figsize=(side * columns + room, height), squeeze=False)
     if labels is not None:
         figure.set_layout_engine(
             "constrained", hspace=0.3 / side, rect=(0, 0.22 / height, 1, 1 - 0.22 / height)
@@ -64,6 +67,8 @@ def pictures(
                 0.5, -0.05, labels[i], transform=axis.transAxes, ha="center", va="top", fontsize=9
             )
             text.set_in_layout(False)  # a long label must not push the images apart
+    for axis, name in zip(axes[:, 0], rows or (), strict=False):
+        axis.text(-0.15, 0.5, name, transform=axis.transAxes, ha="right", va="center", fontsize=9)
     _head(figure, title)
     return axes
 

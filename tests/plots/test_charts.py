@@ -97,6 +97,16 @@ def test_a_label_stands_under_its_image():
     assert label.get_transform() == axes[0, 1].transAxes
 
 
+def test_the_name_of_a_row_stands_at_its_left_and_inside_the_figure():
+    axes = plots.pictures(torch.zeros(4, 1, 2, 2), "", columns=2, rows=["cat", "automobile"])
+    assert [list(texts(axis)) for axis in axes.flat] == [["cat"], [], ["automobile"], []]
+    figure = axes[0, 0].figure
+    figure.canvas.draw()
+    name, image = axes[1, 0].texts[0].get_window_extent(), axes[1, 0].get_window_extent()
+    assert 0 <= name.x0 and name.x1 <= image.x0
+    assert name.y0 < (image.y0 + image.y1) / 2 < name.y1
+
+
 def test_a_long_label_moves_no_image():
     def place(label):
         axes = plots.pictures(torch.zeros(2, 1, 2, 2), "", columns=2, labels=[label, "b"])
