@@ -20,6 +20,7 @@ from .charts import (
     verdicts,
 )
 from .diagrams import network
+from .volumes import volumes
 
 __all__ = [
     "COLORS",
@@ -40,4 +41,5 @@ __all__ = [
     "scatter",
     "share_table",
     "verdicts",
+    "volumes",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +79,8 @@ class _Box:
     what: str
     shape: str
     inputs: list[_Box]
+    size: tuple[int, ...]  # of one image's output, before it is made a row
+    operations: int  # per image; a multiply-add counts as two, as in `models.count_flops`
     row: int = 0
     column: int = 0
     span: int = 1  # columns
@@ -131,16 +134,18 @@ def _boxes(
             continue
         layer = modules.get(str(node.target)) if node.op == "call_module" else None
         before = [of[n] for n in node.all_input_nodes]
-        size = "×".join(str(n) for n in node.meta["tensor_meta"].shape[1:])
+        size = tuple(node.meta["tensor_meta"].shape[1:])
+        text = "×".join(str(n) for n in size)
         follows = len(before) == 1 and len(node.all_input_nodes[0].users) == 1 and boxes[-1] is before[0]
         if follows and isinstance(layer, _JOINING):
             of[node] = before[0]
-            before[0].shape = size
+            before[0].shape = text
             if not isinstance(layer, nn.Identity):
                 before[0].name += f", {_name(node, layer)[1]}"
             continue
         name = ": ".join(filter(None, _name(node, layer)))
-        of[node] = _Box(name, _what(node, layer), size, before)
+        products = layer.weight[0].numel() if isinstance(layer, nn.Conv2d | nn.Linear) else 0
+        of[node] = _Box(name, _what(node, layer), text, before, size, 2 * math.prod(size) * products)
         boxes.append(of[node])
     return boxes
 

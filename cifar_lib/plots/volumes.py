@@ -1,0 +1,124 @@
+"""A network drawn as the blocks of numbers that its layers put out, to scale."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from torch import nn
+
+from .. import CourseError
+from .charts import COLORS, INK, WIDTH
+from .diagrams import _Box, _boxes, _place
+
+# In inches: between two blocks, the least that the text over a block takes, the side of the largest output.
+GAP, TEXT, TALLEST = 0.13, 0.6, 1.1
+LINE = 0.125  # inches, of the text
+SLANT = 0.22  # how far back a block reaches, as a part of its height, across and upwards
+
+
+def volumes(model: nn.Module, title: str, shape: tuple[int, int, int] = (3, 32, 32)) -> Axes:
+    """Draw what each layer of a network puts out for one image as a block, from left to right.
+
+    A block is as high and as deep as the output's planes, as broad as it has channels, and the darker, the
+    more operations its layer takes. Over it stand its name, its size and, in millions, its operations.
+    Steps that neither compute nor change the shape, such as an activation on its own, are left out.
+    The axes' units are inches.
+
+    Args:
+        model: a network that `torch.fx` can trace; paths that meet again stand one below the other.
+        shape: channels, height and width of one image.
+
+    Raises:
+        CourseError: the network has more steps than fit on the page.
+    """
+    boxes = _steps(_boxes(model, shape, ()))
+    _place(boxes, None)
+    columns = [[box for box in boxes if box.row == row] for row in range(1 + boxes[-1].row)]
+    pixel = TALLEST / max(_side(box) for box in boxes)
+    fitting = (scale for scale in np.geomspace(0.05, 1e-5, 500) if _rooms(columns, pixel, scale)[1] <= WIDTH)
+    channel = next(fitting, None)
+    if channel is None:
+        raise CourseError(
+            f"{len(columns)} steps are too many to stand side by side: draw this network with plots.network."
+        )
+    most = max(box.operations for box in boxes) or 1
+    paths = 1 + max(box.column for box in boxes)
+    step = TALLEST * (1 + SLANT) + 3 * LINE + 0.1  # from one path to the next
+    axis = plt.subplots(figsize=(WIDTH, 0.5 + paths * step))[1]
+    lefts = _rooms(columns, pixel, channel)[0]
+    for left, column in zip(lefts, columns, strict=True):
+        for box in column:
+            box.left, box.right = left, left + channel * box.size[0]
+            box.x, box.y = (box.left + box.right) / 2, -box.column * step
+            _block(axis, box, pixel * _side(box), box.operations / most)
+            for before in box.inputs:
+                _arrow(axis, before, box, pixel)
+    axis.set(title=title, aspect="equal", xlim=(-0.05, WIDTH + 0.05))
+    axis.set_ylim(step * (1 - paths) - TALLEST / 2 - 0.05, step - TALLEST / 2)
+    axis.axis("off")
+    return axis
+
+
+def _steps(boxes: list[_Box]) -> list[_Box]:
+    """The boxes that compute, change the shape or join paths; what follows another takes that one's input."""
+    instead: dict[_Box, _Box] = {}
+    for box in boxes:
+        box.inputs = [instead[before] for before in box.inputs]
+        idle = len(box.inputs) == 1 and box.size == box.inputs[0].size and not box.operations
+        instead[box] = box.inputs[0] if idle else box
+    return [box for box, kept in instead.items() if box is kept]
+
+
+def _side(box: _Box) -> int:
+    """The height of the output's planes; a row of numbers counts as one pixel high."""
+    return box.size[1] if len(box.size) == 3 else 1
+
+
+def _rooms(columns: list[list[_Box]], pixel: float, channel: float) -> tuple[list[float], float]:
+    """Where each column of blocks begins and the last one ends, with `channel` inches for a channel."""
+    lefts, left = [], 0.0
+    for column in columns:
+        lefts.append(left)
+        left += GAP + max(TEXT, *(channel * box.size[0] + SLANT * pixel * _side(box) for box in column))
+    return lefts, left - GAP
+
+
+def _block(axis: Axes, box: _Box, height: float, cost: float) -> None:
+    """A block in oblique view with its text above; `cost` is from 0 to 1."""
+    back, low, high = SLANT * height, box.y - height / 2, box.y + height / 2
+    front = [(box.left, low), (box.right, low), (box.right, high), (box.left, high)]
+    top = [
+        (box.left, high),
+        (box.right, high),
+        (box.right + back, high + back),
+        (box.left + back, high + back),
+    ]
+    end = [
+        (box.right, low),
+        (box.right, high),
+        (box.right + back, high + back),
+        (box.right + back, low + back),
+    ]
+    color = np.array(to_rgb(COLORS[0]))
+    for face, light in ((front, 0.0), (top, 0.25), (end, 0.12)):
+        shade = 1 - (1 - color) * (0.08 + 0.92 * cost) * (1 - light)
+        axis.add_patch(plt.Polygon(face, fc=shade, ec=INK, lw=0.6))
+    name = box.name.partition(",")[0] if len(box.inputs) == 1 else box.what  # "x" and "cat" say little
+    lines = [name, "×".join(str(n) for n in box.size)]
+    lines += [f"{box.operations / 1e6:.2g} M"] if box.operations else []
+    axis.text(box.left, high + back + 0.05, "\n".join(lines), fontsize=7.5, va="bottom")
+
+
+def _arrow(axis: Axes, before: _Box, box: _Box, pixel: float) -> None:
+    """From a block to a later one: along their path, down to a side path, or up from it."""
+    side = before.right + SLANT * pixel * _side(before)
+    way = [(side, before.y), (box.left, box.y)]
+    if before.column < box.column:
+        way = [(before.x, before.y - pixel * _side(before) / 2), (before.x, box.y), (box.left, box.y)]
+    if before.column > box.column:
+        way = [(side, before.y), (box.x, before.y), (box.x, box.y - pixel * _side(box) / 2)]
+    *bends, start, end = way
+    axis.plot(*zip(*bends, start, strict=True), color=INK, lw=0.8)
+    axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 0.8, "shrinkA": 0})
