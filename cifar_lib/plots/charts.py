@@ -11,6 +11,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -193,6 +195,7 @@ def scatter(
     xlabel: str,
     ylabel: str,
     key: tuple[Iterable[int], str],
+    kinds: Mapping[str, str] | None = None,
     places: Mapping[str, str] | None = None,
 ) -> Axes:
     """Draw results against a cost on a logarithmic axis: a disc at each group's mean, its values over it.
@@ -201,6 +204,7 @@ def scatter(
         groups: label -> (cost, shares from 0 to 1, size). The shares are drawn in per cent; the area of the
             disc is proportional to the size.
         key: (sizes, unit): the discs that the legend explains.
+        kinds: label -> kind: groups of a kind share a colour, which the legend explains.
         places: label -> "above", "below" or "left" of its disc; the other labels stand at its right.
     """
     axis = plt.subplots(figsize=(WIDTH, 4.6))[1]
@@ -210,10 +214,12 @@ def scatter(
         """In points squared, as matplotlib measures it."""
         return 1_200 * size / largest
 
-    for i, (label, (cost, shares, size)) in enumerate(groups.items()):
+    kinds = kinds or dict.fromkeys(groups, "")
+    colors = dict(zip(dict.fromkeys(kinds.values()), COLORS, strict=False))
+    for label, (cost, shares, size) in groups.items():
         values = [100 * share for share in shares]
         mean, _ = mean_and_spread(values)
-        axis.scatter(cost, mean, s=area(size), color=COLORS[i % len(COLORS)], alpha=0.5, lw=0)
+        axis.scatter(cost, mean, s=area(size), color=colors[kinds[label]], alpha=0.5, lw=0)
         axis.plot([cost] * len(values), values, "_-", color=INK, lw=1, ms=6)
         away = 5 + (area(size) / np.pi) ** 0.5  # the disc's radius and a gap, in points
         at, across, up = {
@@ -223,6 +229,9 @@ def scatter(
             "below": ((0, -away), "center", "top"),
         }[(places or {}).get(label, "right")]
         axis.annotate(label, (cost, mean), xytext=at, textcoords="offset points", ha=across, va=up)
+    for kind, color in colors.items():
+        if kind:
+            axis.scatter([], [], s=60, color=color, alpha=0.5, lw=0, label=kind)
     sizes, unit = key
     for size in sizes:
         axis.scatter([], [], s=area(size), color=INK, alpha=0.3, lw=0, label=f"{size:,} {unit}")
@@ -346,7 +355,8 @@ def reliability(
 ) -> tuple[Axes, Axes]:
     """Draw a reliability diagram: accuracy against confidence, and below it the number of images in each bin.
 
-    Source: Guo et al. (2017), figure 1. The first three arguments are what `evaluate.calibration` returns.
+    Both are drawn in per cent. The first three arguments are what `evaluate.calibration` returns. Source:
+    Guo et al. (2017), figure 1.
 
     Args:
         confidence: the mean confidence [bins], 0 to 1; nan where a bin is empty.
@@ -360,13 +370,13 @@ def reliability(
     _, (top, bottom) = plt.subplots(
         2, 1, sharex=True, figsize=(WIDTH, 4.4), gridspec_kw={"height_ratios": [3, 1]}
     )
-    top.plot([0, 1], [0, 1], color=FAINT, lw=2, label="perfectly calibrated")
-    top.plot(confidence.numpy(), accuracy.numpy(), "o-", label=label)
-    top.set(title=title, ylabel="share that is right")
+    top.plot([0, 100], [0, 100], color=FAINT, lw=2, label="perfectly calibrated")
+    top.plot(100 * confidence.numpy(), 100 * accuracy.numpy(), "o-", label=label)
+    top.set(title=title, ylabel="accuracy (%)")
     top.legend()
-    centers = (np.arange(len(count)) + 0.5) / len(count)
-    bottom.bar(centers, count.numpy(), width=0.8 / len(count), color=COLORS[0])
-    bottom.set(xlabel="confidence of the prediction", ylabel="images")
+    centers = 100 * (np.arange(len(count)) + 0.5) / len(count)
+    bottom.bar(centers, count.numpy(), width=80 / len(count), color=COLORS[0])
+    bottom.set(xlabel="confidence (%)", ylabel="images")
     return top, bottom
 
 
@@ -397,29 +407,39 @@ def descents(
     return axes[0]
 
 
-def attributions(pixels: torch.Tensor, maps: Mapping[str, torch.Tensor], title: str) -> np.ndarray:
-    """Draw images in a row and their attribution maps below: red where a value is above 0, blue where below.
+def attributions(
+    pixels: torch.Tensor, maps: Mapping[str, torch.Tensor], title: str, *, label: str
+) -> np.ndarray:
+    """Draw images in a row and, below, attribution maps over their grey copies.
+
+    Red is above 0, blue below, and the grey image shows through where a value is near 0. All maps have the
+    same scale, so that a weak one looks weak beside a strong one; a bar at the right explains it.
 
     Args:
         pixels: uint8 [N, C, H, W].
-        maps: label -> float [N, H, W], a row per label. Each map is scaled by its own largest magnitude.
+        maps: label -> float [N, H, W], a row per label.
+        label: what the values are, with their unit.
 
     Returns:
         The axes [1 + rows of maps, N].
     """
     rows = len(maps) + 1
-    side = (WIDTH - 1.2) / len(pixels)  # the labels stand in the rest
+    side = (WIDTH - 2.0) / len(pixels)  # the labels and the bar stand in the rest
     figure, axes = plt.subplots(rows, len(pixels), figsize=(WIDTH, rows * side + 0.4), squeeze=False)
     for axis, image in zip(axes[0], pixels, strict=True):
         _show(axis, image)
+    # Not 0, so that maps of zeros alone have a scale.
+    limit = max(1e-12, *(values.abs().max().item() for values in maps.values()))
+    scale = ScalarMappable(Normalize(-limit, limit), "RdBu_r")
     for row, values in zip(axes[1:], maps.values(), strict=True):
-        for axis, value in zip(row, values, strict=True):
-            limit = max(value.abs().max().item(), 1e-12)  # not 0, so that a map of zeros is white
-            axis.imshow(value.numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
-            axis.set(xticks=[], yticks=[])
-            axis.grid(False)
-    for axis, label in zip(axes[:, 0], ["image", *maps], strict=True):
-        axis.set_ylabel(label, rotation=0, ha="right", va="center", labelpad=8, fontsize=9)
+        for axis, image, value in zip(row, pixels, values, strict=True):
+            _show(axis, image.float().mean(0, keepdim=True) / 255)
+            axis.images[0].set_cmap("gray")
+            strength = (value.abs() / limit).sqrt().numpy()  # weak values stay visible
+            axis.imshow(value.numpy(), cmap=scale.cmap, norm=scale.norm, alpha=0.85 * strength)
+    for axis, name in zip(axes[:, 0], ["image", *maps], strict=True):
+        axis.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=8, fontsize=9)
+    figure.colorbar(scale, ax=axes[1:], label=label, shrink=0.8)
     _head(figure, title)
     return axes
 

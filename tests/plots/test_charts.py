@@ -306,7 +306,7 @@ def test_scatter_draws_a_disc_at_the_mean_whose_area_is_the_size():
     assert [disc.get_offsets().tolist() for disc in discs] == [[[1, 50]], [[1_000, 80]]]
     assert discs[1].get_sizes()[0] == pytest.approx(4 * discs[0].get_sizes()[0])
     assert discs[1].get_sizes()[0] == 1_200
-    assert [to_hex(disc.get_facecolor()[0]).upper() for disc in discs] == [BLUE, RED]
+    assert [to_hex(disc.get_facecolor()[0]).upper() for disc in discs] == [BLUE, BLUE]
     assert [points(line) for line in axis.lines] == [[(1, 40), (1, 60)], [(1_000, 80)]]
     assert axis.get_xscale() == "log" and axis.get_yscale() == "linear"
     assert words(axis) == ("a title", "cost", "%")
@@ -318,6 +318,14 @@ def test_scatter_explains_the_sizes_of_its_discs():
     axis = scattered()
     assert legend(axis) == ["200 parameters", "4,000 parameters"]
     assert [disc.get_sizes()[0] for disc in axis.collections[2:]] == [600, 12_000]
+
+
+def test_scatter_gives_each_kind_a_colour_and_explains_it():
+    axis = scattered(kinds={"small": "plain", "large": "with batch norm"})
+    assert [to_hex(disc.get_facecolor()[0]).upper() for disc in axis.collections[:2]] == [BLUE, RED]
+    assert legend(axis)[:2] == ["plain", "with batch norm"]
+    axis = scattered(kinds={"small": "plain", "large": "plain"})
+    assert [to_hex(disc.get_facecolor()[0]).upper() for disc in axis.collections[:2]] == [BLUE, BLUE]
 
 
 @pytest.mark.parametrize(
@@ -414,12 +422,12 @@ def test_reliability_draws_accuracy_over_confidence():
     confidence, accuracy = torch.tensor([0.25, 0.75]), torch.tensor([0.5, 0.625])
     top, bottom = plots.reliability(confidence, accuracy, torch.tensor([3, 5]), "unsure", label="paper")
     ideal, found = top.lines
-    assert points(ideal) == [(0, 0), (1, 1)]
-    assert list(found.get_xdata()) == [0.25, 0.75] and list(found.get_ydata()) == [0.5, 0.625]
+    assert points(ideal) == [(0, 0), (100, 100)]
+    assert list(found.get_xdata()) == [25, 75] and list(found.get_ydata()) == [50, 62.5]
     assert found.get_marker() == "o"
     assert legend(top) == ["perfectly calibrated", "paper"]
-    assert words(top) == ("unsure", "", "share that is right")
-    assert words(bottom) == ("", "confidence of the prediction", "images")
+    assert words(top) == ("unsure", "", "accuracy (%)")
+    assert words(bottom) == ("", "confidence (%)", "images")
 
 
 def test_reliability_counts_the_images_of_each_bin():
@@ -427,8 +435,8 @@ def test_reliability_counts_the_images_of_each_bin():
     top, bottom = plots.reliability(empty, empty, torch.tensor([3, 0, 4, 5, 6]), "", label="")
     bars = [(bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in bottom.patches]
     assert [height for _, height in bars] == [3, 0, 4, 5, 6]
-    assert [place for place, _ in bars] == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9])
-    assert all(bar.get_width() == pytest.approx(0.16) for bar in bottom.patches)
+    assert [place for place, _ in bars] == pytest.approx([10, 30, 50, 70, 90])
+    assert all(bar.get_width() == pytest.approx(16) for bar in bottom.patches)
     assert top.get_shared_x_axes().joined(top, bottom)
 
 
@@ -452,34 +460,41 @@ def test_descents_draws_one_path_or_more_than_there_are_colours():
 
 
 def test_attributions_are_red_where_they_speak_for_and_blue_where_against():
-    pixels = torch.zeros(2, 3, 1, 3, dtype=torch.uint8)
+    pixels = torch.full((2, 3, 1, 3), 51, dtype=torch.uint8)
     maps = {"class": torch.tensor([[[4.0, -2.0, 0.0]], [[-0.2, 0.0, 0.1]]])}
-    axes = plots.attributions(pixels, maps, "two maps")
+    axes = plots.attributions(pixels, maps, "two maps", label="fall of the logit")
     assert axes.shape == (2, 2)
     assert axes[0, 0].images[0].get_array().shape == (1, 3, 3)
     for column, (above, below, zero) in enumerate([(0, 1, 2), (2, 0, 1)]):
-        image = axes[1, column].images[0]
+        grey, image = axes[1, column].images
+        assert grey.get_array().tolist() == [[pytest.approx(0.2)] * 3] and grey.cmap.name == "gray"
         color = image.cmap(image.norm(maps["class"][column, 0].numpy()))
-        assert color[above][0] > 2 * color[above][2] and color[below][2] > color[below][0]
-        assert min(color[zero]) > 0.95
+        assert color[above][0] > color[above][2] and color[below][2] > color[below][0]
+        # Where nothing changes, the image under the map is seen alone.
+        assert image.get_alpha()[0, zero] == 0 < min(image.get_alpha()[0, [above, below]])
         assert not len(axes[1, column].get_xticks()) and not len(axes[1, column].get_yticks())
-    # Each map has its own scale: its largest magnitude has the full colour, half of it a paler one.
-    assert [axis.images[0].get_clim() for axis in axes[1]] == [(-4, 4), pytest.approx((-0.2, 0.2))]
+    assert axes[0, 0].figure.axes[-1].get_ylabel() == "fall of the logit"
     (title,) = [text for text in axes[0, 0].figure.texts if text.get_text() == "two maps"]
     assert title.get_horizontalalignment() == "left" and title.get_position()[0] < 0.05
 
 
+def test_attributions_have_one_scale_so_that_a_weak_map_looks_weak():
+    maps = {"strong": torch.full((1, 1, 3), -4.0), "weak": torch.full((1, 1, 3), 0.04)}
+    axes = plots.attributions(torch.zeros(1, 3, 1, 3, dtype=torch.uint8), maps, "", label="")
+    strong, weak = (axis.images[1] for axis in axes[1:, 0])
+    assert strong.get_clim() == weak.get_clim() == (-4, 4)
+    assert weak.get_alpha().max() < strong.get_alpha().max() / 5
+
+
 def test_attributions_names_its_rows_at_the_left():
-    maps = {"first": torch.zeros(2, 1, 3), "second": torch.ones(2, 1, 3)}
-    axes = plots.attributions(torch.zeros(2, 1, 1, 3), maps, "")
+    maps = {"first": torch.zeros(2, 1, 3), "second": torch.zeros(2, 1, 3)}
+    axes = plots.attributions(torch.zeros(2, 1, 1, 3), maps, "", label="")
     assert [[axis.get_ylabel() for axis in row] for row in axes] == [
         ["image", ""],
         ["first", ""],
         ["second", ""],
     ]
-    white = axes[1, 0].images[0]
-    assert min(white.cmap(white.norm(0.0))) > 0.95
-    assert axes[2, 0].images[0].get_array().tolist() == [[1, 1, 1]]
+    axes[0, 0].figure.canvas.draw()  # maps of zeros alone can be drawn
 
 
 # The style
