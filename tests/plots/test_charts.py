@@ -103,7 +103,7 @@ def test_the_name_of_a_row_stands_at_its_left_and_inside_the_figure():
     figure = axes[0, 0].figure
     figure.canvas.draw()
     name, image = axes[1, 0].texts[0].get_window_extent(), axes[1, 0].get_window_extent()
-    assert 0 <= name.x0 and name.x1 <= image.x0
+    assert name.x0 >= 0 and name.x1 <= image.x0
     assert name.y0 < (image.y0 + image.y1) / 2 < name.y1
 
 
