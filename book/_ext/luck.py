@@ -197,8 +197,8 @@ class ShuffleVerdict(Table):
             f"accuracies rise and fall together, with a correlation of {together:.2f}. An interval of the "
             f"thirty differences, seed by seed, is therefore narrower, from {points(paired.low, 2)} to "
             f"{points(paired.high, 2)} points. It leaves out zero, although the truth is zero. One interval "
-            "in twenty misses the truth, and whoever picks between two kinds of interval after seeing both "
-            "is misled more often. That is why a comparison names its interval before the runs are made.",
+            "in twenty misses the truth, and a choice between two kinds of interval that is made after "
+            "seeing both misleads more often. That is why a comparison names its interval before the runs are made.",
         ]
 
 

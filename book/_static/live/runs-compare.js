@@ -45,7 +45,7 @@ export function show(place, recorded, a, b) {
       "The intervals are Welch’s, over seeds. They say how far other seeds might have moved the difference, and nothing " +
         "else. Other test images would have given other accuracies, even with the same networks. ",
       a.recipe !== b.recipe && "Two recipes with the same seed can share luck, because the order of their images is the same. ",
-      "And whoever looks at many pairs of equal methods finds one in twenty that seem to differ.",
+      "And among many pairs of equal methods, about one in twenty seems to differ.",
     ),
     ...agreement(recorded, a, b),
     differences(recorded, a, b),
