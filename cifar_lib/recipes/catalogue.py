@@ -13,7 +13,7 @@ _STUDY = Recipe("study", options={"width": 16}, epochs=8, batch_size=128, rate=0
 _MLP = Recipe("mlp", model="mlp", options={"hidden": [128]}, epochs=8, batch_size=128, rate=0.001)
 _WIDTH_16 = _STUDY.options
 # Each about three times the one before: the best of a side should not be the first or the last.
-_ADAM_RATES = (0.0015, 0.005, 0.015)
+_ADAM_RATES = (0.0015, 0.005, 0.015, 0.045)
 _SGD_RATES = (0.03, 0.1, 0.3)
 _SMALL = _STUDY.replace(name="small", options={"width": 8}, epochs=4)
 
