@@ -32,7 +32,7 @@ SEEDS = 3  # of each recipe; later ones were recorded beside much other work, an
 
 
 def curves(recipe):
-    """The first runs of a recipe: seconds of training so far and validation accuracy in per cent, per epoch."""
+    """The first runs of a recipe: seconds of training so far and validation accuracy in per cent by epoch."""
     found = []
     for run in runs.load_runs(recipe)[:SEEDS]:
         seconds, points = 0.0, []
