@@ -18,6 +18,7 @@ TINY = {
     "company": ["study-quick", "--data", "toy", "--images", "128", "--rounds", "1", "--fixed"],
     "growth": ["--data", "toy", "--images", "64", "--tables", "batch", "threads"],
     "loop": ["--data", "toy", "--images", "64", "--epochs", "1", "--rounds", "1"],
+    "order": ["--images", "1", "--repeat", "1"],
     "paths": ["small-seed0", "--data", "toy", "--images", "40"],
     "plain": ["--data", "toy", "--images", "100", "--batch", "50", "--epochs", "2"],
     "roofline": ["study-quick", "--data", "toy", "--steps", "1"],
@@ -96,6 +97,14 @@ def test_a_silenced_part_puts_out_zero(toy_images):
     found = paths.answers(*paths.prune(network), {"skip": list(range(8))}, pixels)
     network.skip_relu.register_forward_hook(lambda _, inputs, output: torch.zeros_like(output))
     assert torch.equal(found, evaluate.predict(network, pixels).argmax(1))
+
+
+def test_both_orders_of_memory_are_measured():
+    order = benchmark("order")
+    for of in (16, 32):
+        assert order.norm_backward(torch.nn.BatchNorm2d, 1, 16, of, repeat=1) > 0
+    for memory in order.ORDERS.values():
+        assert order.convolution(memory, torch.float32, 1, 16, repeat=1) > 0
 
 
 def test_roofline_finds_a_floor(monkeypatch, capsys):

@@ -188,6 +188,45 @@ def differences(
     return axis
 
 
+def ladder(groups: Mapping[str, Sequence[float]], title: str, *, xlabel: str, certain: Iterable[str]) -> Axes:
+    """Draw a row per rung: a dot per value, a bar at their mean, and a line on from the rung above.
+
+    Each row but the first ends with its gain over the row above it, in points.
+
+    Args:
+        groups: label -> shares from 0 to 1, one per seed, in the order of the rungs; drawn in per cent.
+        certain: the labels of the rungs whose gain counts as found. They stand out in colour.
+    """
+    axis = plt.subplots(figsize=(WIDTH, 0.9 + 0.42 * len(groups)))[1]
+    found, before = set(certain), None
+    for row, (label, shares) in enumerate(groups.items()):
+        values = [100 * share for share in shares]
+        mean, _ = mean_and_spread(values)
+        color = COLORS[0] if label in found else QUIET
+        axis.plot(values, [row] * len(values), "o", color=color, alpha=0.45, ms=6, mew=0)
+        axis.plot([mean, mean], [row - 0.26, row + 0.26], "-", color=color, lw=3)
+        text = f"{mean:.1f} %"
+        if before is not None:
+            axis.plot([before, before, mean], [row - 0.74, row, row], "-", color=color, lw=1.2)
+            text = f"{mean - before:+.1f}".replace("-", "−")
+        axis.annotate(
+            text,
+            (max(values), row),
+            xytext=(9, 0),
+            textcoords="offset points",
+            va="center",
+            color=color,
+            weight="bold" if label in found else "normal",
+        )
+        before = mean
+    axis.set_yticks(range(len(groups)), list(groups))
+    axis.set_ylim(len(groups) - 0.4, -0.6)
+    axis.margins(x=0.1)
+    axis.set(title=title, xlabel=xlabel)
+    axis.grid(axis="y", visible=False)
+    return axis
+
+
 def scatter(
     groups: Mapping[str, tuple[float, Sequence[float], float]],
     title: str,

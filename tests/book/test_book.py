@@ -228,12 +228,16 @@ def test_chapter_has_its_parts(chapter):
     assert "TODO" not in prose and "!" not in re.sub(r"<!--|!\[|!=|`[^`]*`", "", prose)
 
 
-def test_the_costs_in_the_appendix_are_those_that_the_benchmark_printed():
-    notebook = nbformat.read(REPOSITORY / "notebooks" / "09_from_72_to_94.ipynb", 4)
-    source = next(cell.source for cell in notebook.cells if cell.id == "growth-appendix-table")
-    written = next(
+def table_of(cell_id):
+    """The dictionary that a cell of the last chapter writes down first."""
+    notebook = nbformat.read(REPOSITORY / "notebooks" / "10_the_machine_underneath.ipynb", 4)
+    source = next(cell.source for cell in notebook.cells if cell.id == cell_id)
+    return next(
         ast.literal_eval(node.value) for node in ast.parse(source).body if isinstance(node, ast.Assign)
     )
+
+
+def test_the_costs_as_the_work_grows_are_those_that_the_benchmark_printed():
     printed, table = {}, {}
     for line in (REPOSITORY / "benchmarks" / "growth.txt").read_text().splitlines():
         words = line.replace(",", "").split()
@@ -241,7 +245,22 @@ def test_the_costs_in_the_appendix_are_those_that_the_benchmark_printed():
             table = printed.setdefault(words[0], {})
         elif len(words) == 5 and words[0].isdigit():
             table[int(words[0])] = (float(words[1]), float(words[4]))
-    assert printed == written
+    assert printed == table_of("growth-appendix-table")
+
+
+def test_the_steps_under_the_roof_are_those_that_the_benchmark_printed():
+    recorded = (REPOSITORY / "benchmarks" / "roofline.txt").read_text().partition("Earlier")[0]
+    printed, machine, name = {}, (), ""
+    for line in recorded.splitlines():
+        words = line.replace(",", "").split()
+        if line.startswith("matrix rate"):
+            machine = float(words[2]), float(words[5])
+        elif "batch" in words:
+            name = words[0]
+        elif words[:1] == ["32×32"]:
+            mflop, kilobytes, arithmetic, _, floor, _, reached = map(float, words[2:9])
+            printed[name] = (*machine, mflop, kilobytes, arithmetic, floor, reached)
+    assert printed == table_of("steps")
 
 
 def test_each_exercise_has_a_folded_solution(chapter):

@@ -291,6 +291,19 @@ def test_a_difference_without_an_interval_is_a_dot_beside_its_number():
     assert axis.texts[0].xy == (2, 0)
 
 
+def test_a_ladder_joins_its_rungs_and_writes_their_gains():
+    rungs = {"ground": [0.2, 0.4], "up": [0.5], "down": [0.45]}
+    axis = plots.ladder(rungs, "a title", xlabel="accuracy (%)", certain=["up"])
+    dots, bar, _, found, joint, *_, last = axis.lines
+    assert points(dots) == [(20, 0), (40, 0)] and [x for x, _ in points(bar)] == [30, 30]
+    assert points(joint) == [(30, pytest.approx(0.26)), (30, 1), (50, 1)]
+    assert [x for x, _ in points(last)] == [50, 50, 45]
+    assert list(texts(axis)) == ["30.0 %", "+20.0", "−5.0"]
+    assert {text for text, color in colors(axis).items() if color == BLUE} == {"+20.0"}
+    assert found.get_color() == joint.get_color() == BLUE != last.get_color()
+    assert tick_labels(axis.yaxis) == list(rungs) and words(axis) == ("a title", "accuracy (%)", "")
+
+
 SCATTERED = {"small": (1, [0.4, 0.6], 100), "large": (1_000, [0.8], 400)}
 
 
