@@ -198,8 +198,8 @@ class ShuffleVerdict(Table):
             f"thirty differences, seed by seed, is therefore narrower, from {points(paired.low, 2)} to "
             f"{points(paired.high, 2)} points. It leaves out zero, although the truth is zero. One interval "
             "in twenty misses the truth, and a choice between two kinds of interval that is made after "
-            "seeing both misleads more often. That is why a comparison names its interval before the runs are "
-            "made.",
+            "seeing both misleads more often. That is why a comparison names its interval before the runs "
+            "are made.",
         ]
 
 
