@@ -38,6 +38,7 @@ def parser():
         one = commands.add_parser(name, help=purpose)
         one.set_defaults(run=command.run, stopped="stopped.")
         command.add_arguments(one)
+        one.add_argument("--json", action="store_true", help="print one JSON object per line")
     return made
 
 

@@ -94,8 +94,7 @@ def test_train_shows_an_epoch_before_the_next_one_begins(trained, monkeypatch, c
 def test_a_kept_run_is_a_record_with_weights_that_give_its_accuracy(trained, toy_images):
     main(["train", "tiny", "--folder", str(trained / "mine")])
     run = runs.find_runs("tiny", trained / "mine")[0]
-    network = runs.load_network(run.recipe, toy_images, trained / "mine" / "tiny-seed0.safetensors")
-    outputs = evaluate.predict(network, toy_images.test.pixels)
+    outputs = evaluate.predict(run.network(), toy_images.test.pixels)
     assert evaluate.accuracy(outputs, toy_images.test.labels) == run.result["test_accuracy"]
 
 
@@ -170,6 +169,42 @@ def test_train_prints_json(trained, stopped_in_epoch_3, capsys):
         ("test", run.result["test_accuracy"]),
     ]
     assert found[-1]["file"] == str(trained / "tiny-seed0.json")
+
+
+def test_record_prints_json(recorded_folder, tiny, monkeypatch, capsys):
+    monkeypatch.setitem(recipes.RECIPES, "tiny", tiny)
+    other = tiny.replace(name="other", rate=1e30)  # whose loss is soon no number
+    monkeypatch.setitem(recipes.RECIPES, "other", other)
+    assert main(["record", "tiny", "other", "--json"]) == 2
+    found = objects(capsys)
+    assert [one["event"] for one in found] == ["start", *["epoch"] * 4, "recorded", "start", "failed"]
+    kept = runs.load_record(recorded_folder / "tiny-seed0.json")
+    assert found[0]["recipe"] == tiny.as_dict() and found[0]["folder"] == str(recorded_folder)
+    assert [one["train_loss"] for one in found[1:5]] == kept.column("train_loss")
+    assert (found[5]["result"], found[5]["trained_now"]) == (kept.result, True)
+    assert found[5]["file"] == str(recorded_folder / "tiny-seed0.json")
+    assert (found[7]["recipe"], found[7]["seed"]) == ("other", 0) and "loss" in found[7]["reason"]
+    assert main(["record", "tiny", "--json"]) == 0
+    found = objects(capsys)
+    assert [one["event"] for one in found] == ["start", "recorded"] and not found[1]["trained_now"]
+
+
+def test_a_plan_is_recorded_with_json(recorded_folder, tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(recipes, "RECIPES", {"tiny": tiny})
+    monkeypatch.setattr(runs.plan, "RECIPES", {"tiny": tiny})
+    fakes.record(tiny, 0, folder=recorded_folder)
+    (tmp_path / "plan.csv").write_text("question,recipes,seeds,seconds\none,tiny,1,7200\n")
+    assert main(["record", "--plan", str(tmp_path / "plan.csv"), "--json"]) == 0
+    assert objects(capsys) == [{"event": "plan", "runs": 0, "seconds": 0}]
+
+
+def test_publish_prints_the_card_as_json(recorded_folder, tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(runs.pretrained.ABOUT, "tiny", "A small one.")
+    fakes.record(tiny, folder=recorded_folder, keep_weights=True)
+    words = ["publish", "tiny", "--records", str(recorded_folder), "--folder", str(tmp_path / "out")]
+    assert main([*words, "--json"]) == 0
+    (card,) = objects(capsys)
+    assert card == {"event": "card"} | json.loads((tmp_path / "out" / "tiny.json").read_text())
 
 
 def test_several_seeds_end_with_their_mean(trained, capsys):
@@ -336,7 +371,9 @@ def test_what_another_process_is_at_is_asked_for_again_at_the_end(recorded_folde
 
     monkeypatch.setattr("cifar_lib.recipes.get", lambda name: tiny)
     monkeypatch.setattr(runs.queue, "train_and_record", record)
-    monkeypatch.setattr(runs.queue, "load_record", lambda path: "done")
+    monkeypatch.setattr(runs.Run, "__str__", lambda run: "done")
+    for seed in range(3):
+        fakes.record(tiny, seed, folder=recorded_folder)
     assert main(["record", "tiny", "--seeds", "0-2"]) == 0
     assert asked == [(0, False), (1, False), (2, False), (1, True)]
     assert capsys.readouterr().out.splitlines()[1:] == [
@@ -384,6 +421,20 @@ def test_data_says_what_was_found_and_where(folder, cache, monkeypatch, capsys):
     prepared = data.prepared_file("cifar10")
     assert prepared.exists() and prepared.parent == cache
     assert out.splitlines()[-2:] == [f"  originals {folder / 'cifar10'}", f"  prepared file {prepared}"]
+
+
+def test_data_prints_json(folder, cache, monkeypatch, capsys):
+    parts = fakes.cifar()
+    fingerprint = fakes.expect(monkeypatch, "cifar10", parts)
+    fakes.write_parquet(folder, parts)
+    assert main(["data", "cifar10", "toy", "--json"]) == 0
+    found, generated = objects(capsys)
+    assert (found["event"], found["name"], found["training"], found["test"]) == ("images", "cifar10", 40, 10)
+    assert (found["shape"], found["fingerprint"]) == ([3, 32, 32], fingerprint)
+    assert found["classes"] == list(data.SPECS["cifar10"].classes)
+    assert found["originals"] == str(folder / "cifar10")
+    assert found["prepared"] == str(data.prepared_file("cifar10"))
+    assert (generated["name"], generated["originals"], generated["prepared"]) == ("toy", None, None)
 
 
 def test_data_does_not_say_that_images_lie_where_they_do_not(folder, tmp_path, monkeypatch, capsys):
@@ -527,8 +578,10 @@ def test_a_file_without_the_networks_weights_is_named(content, tiny, tmp_path, t
         file.write_bytes(content)
     assert main(["evaluate", "tiny", "--weights", str(file)]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"cifar_lib: {file} ") and said.count("\n") == 1
-    assert ("does not exist" in said) == (content is None)
+    wrong = (
+        f"{file} does not exist" if content is None else f"The weights in {file} are damaged, or not those"
+    )
+    assert said.startswith(f"cifar_lib: {wrong}") and said.count("\n") == 1
 
 
 def test_list_shows_recipes_images_and_runs_and_prepares_nothing(trained, cache, recorded_folder, capsys):
@@ -545,6 +598,30 @@ def test_list_shows_recipes_images_and_runs_and_prepares_nothing(trained, cache,
     assert (own["seeds"], own["changes"], own["weights"]) == ([0], ["epochs=1"], [0])
     assert "is not a recorded run" in listed["bad"]["fault"]
     assert not list(cache.glob("prepared-*"))
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("cifar_lib compa", ["compare"]),
+        ("cifar_lib train fast94", ["fast94", "fast94-all"]),
+        ("cifar_lib compare paper fast94", ["fast94", "fast94-all"]),
+        ("cifar_lib record paper fast94", ["fast94", "fast94-all"]),
+        ("cifar_lib train paper --dev", ["--device"]),
+    ],
+)
+def test_a_shell_is_offered_what_could_follow(line, offered, tmp_path):
+    pytest.importorskip("argcomplete", reason="the package argcomplete completes words in a shell")
+    asked = {  # by the function that register-python-argcomplete defines in a shell
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_IFS": "\n",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "offered"),
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+    }
+    (tmp_path / "offered").touch()
+    subprocess.run([sys.executable, "-m", "cifar_lib"], env=os.environ | asked, check=True)
+    assert [word.rstrip() for word in (tmp_path / "offered").read_text().splitlines()] == offered
 
 
 def test_an_output_that_is_closed_ends_the_command_quietly():

@@ -1,5 +1,7 @@
 """The command that answers about one's own photographs."""
 
+import json
+
 import fakes
 import pytest
 from PIL import Image
@@ -34,6 +36,25 @@ def test_five_classes_with_calibrated_probabilities(photo, capsys):
     names = data.SPECS["cifar10"].classes
     pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
     assert rows(out) == [[f"{share:.1%}", names[index]] for share, index in pairs]
+
+
+def test_json_has_a_line_for_each_photograph(photo, capsys):
+    (photo.parent / "bad.jpg").write_bytes(b"no photograph")
+    assert main(["predict", str(photo.parent), "--model", "study", "--json"]) == 2
+    refused, network, answer = map(json.loads, capsys.readouterr().out.splitlines())
+    assert refused["event"] == "refused" and refused["file"] == str(photo.parent / "bad.jpg")
+    assert "is no photograph that can be opened" in refused["reason"]
+    card = runs.load_card("study")
+    assert (network["event"], network["name"], network["test_accuracy"]) == (
+        "network",
+        "study",
+        card.test_accuracy,
+    )
+    assert (answer["event"], answer["file"], answer["fit"]) == ("prediction", str(photo), False)
+    shares = runs.load_pretrained("study").classify(data.photograph(photo)[None])[0]
+    assert {one["class"]: pytest.approx(one["probability"]) for one in answer["likeliest"]} == {
+        card.classes[index]: shares[index].item() for index in shares.topk(5).indices
+    }
 
 
 def test_without_a_name_the_most_accurate_network_answers(photo, capsys):

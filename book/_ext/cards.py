@@ -14,14 +14,16 @@ def percent(share):
 def overview():
     """A table with a row for each network."""
     lines = [
-        "| network | test accuracy | 95 % interval | validation | temperature | weights | changed by fp16 |",
-        "|---|---:|---|---:|---:|---:|---:|",
+        "| network | test accuracy | 95 % interval | over views | validation | temperature | weights "
+        "| changed by fp16 |",
+        "|---|---:|---|---:|---:|---:|---:|---:|",
     ]
     for name in runs.pretrained_names():
         card = runs.load_card(name)
         low, high = map(percent, card.test_interval)
         lines.append(
-            f"| `{name}` | {percent(card.test_accuracy)} | {low} to {high} | {percent(card.val_accuracy)} "
+            f"| `{name}` | {percent(card.test_accuracy)} | {low} to {high} "
+            f"| {percent(card.views.test_accuracy) if card.views else '–'} | {percent(card.val_accuracy)} "
             f"| {card.temperature:.2f} | {card.parameters:,} | {card.changed} |"
         )
     return lines
@@ -43,6 +45,7 @@ def full(card):
         f"95 % interval {percent(card.test_interval[0])} to {percent(card.test_interval[1])}",
         "least often right": ", ".join(f"{name} {percent(share)}" for share, name in recalls[:3]),
         "most often right": ", ".join(f"{name} {percent(share)}" for share, name in recalls[:-4:-1]),
+        **of_views(card),
         "temperature": f"{card.temperature}, fitted on the validation images",
         "calibration error on test": f"{100 * card.test_error[0]:.1f} points, with the temperature "
         f"{100 * card.test_error[1]:.1f}",
@@ -53,6 +56,19 @@ def full(card):
     }
     table = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
     return [card.about, "", *table]
+
+
+def of_views(card):
+    """The row about the mean over several views, for a network whose recipe takes it."""
+    if card.views is None:
+        return {}
+    found = card.views
+    return {
+        f"mean over {found.number} views": f"test accuracy {percent(found.test_accuracy)}, 95 % interval "
+        f"{percent(found.test_interval[0])} to {percent(found.test_interval[1])}; validation accuracy "
+        f"{percent(found.val_accuracy)}; temperature {found.temperature}, with which the calibration error "
+        f"on test is {100 * found.test_error[1]:.1f} points"
+    }
 
 
 class Cards(SphinxDirective):

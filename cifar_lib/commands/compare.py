@@ -5,8 +5,8 @@ from . import words
 
 def add_arguments(command):
     """What can be written after the name of the command."""
-    command.add_argument("first")
-    command.add_argument("second")
+    words.add_recipe(command, "first")
+    words.add_recipe(command, "second")
     command.add_argument(
         "--part",
         choices=["test", "val", "test_views", "val_views"],
@@ -14,7 +14,6 @@ def add_arguments(command):
         help="the images; with _views the mean over the recipes' views",
     )
     command.add_argument("--folder", help=words.FOLDER)
-    words.add_json(command)
 
 
 def run(arguments, output):

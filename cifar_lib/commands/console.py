@@ -23,12 +23,16 @@ With --json a command prints one JSON object per line. Its "event" says what it 
 def run(parser, arguments=None):
     """Run one command and return its exit code, see `EXIT_CODES`; a reader's error becomes one sentence."""
     _never_fail_to_print()
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what could follow, see book/setup.md
+        import argcomplete
+
+        argcomplete.autocomplete(parser)  # answers and ends the process: nothing may run because of a Tab
     words = sys.argv[1:] if arguments is None else arguments
     parsed = parser.parse_args(words)
     parsed.words = words
     try:
         with _process_group():
-            parsed.run(parsed, Output(getattr(parsed, "json", False)))
+            parsed.run(parsed, Output(parsed.json))
         if sys.stdout is not None:
             sys.stdout.flush()  # here, where an output that is closed can still be caught
     except CourseError as error:

@@ -12,12 +12,26 @@ def run(arguments, output):
 
     for name in arguments.names:
         dataset = data.load(name)
-        print(dataset)
-        print(f"  fingerprint of the training images {dataset.fingerprint[:16]}")
+        lines = [str(dataset), f"  fingerprint of the training images {dataset.fingerprint[:16]}"]
+        originals = prepared = None
         if dataset.place is not None:
-            print(f"  originals {dataset.place}{_but(dataset.place, data.data_folder().absolute())}")
-            prepared = data.prepared_file(name)
-            print(f"  prepared file {prepared if prepared.exists() else 'not kept'}")
+            originals, prepared = dataset.place, data.prepared_file(name)
+            lines.append(f"  originals {originals}{_but(originals, data.data_folder().absolute())}")
+            prepared = prepared if prepared.exists() else None
+            lines.append(f"  prepared file {prepared or 'not kept'}")
+        output(
+            "\n".join(lines),
+            "images",
+            name=name,
+            training=len(dataset.train),
+            test=len(dataset.test),
+            shape=dataset.shape,
+            classes=dataset.classes,
+            source=dataset.source,
+            fingerprint=dataset.fingerprint,
+            originals=originals and str(originals),
+            prepared=prepared and str(prepared),
+        )
 
 
 def _but(place, folder):

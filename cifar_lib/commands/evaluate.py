@@ -5,12 +5,11 @@ from . import words
 
 def add_arguments(command):
     """What can be written after the name of the command."""
-    command.add_argument("recipe", help="a recipe, or the name of a changed one, as paper+3f2a9c1b")
+    words.add_recipe(command, help="a recipe, or the name of a changed one, as paper+3f2a9c1b")
     words.add_seeds(command)
     place = command.add_mutually_exclusive_group()
     place.add_argument("--folder", help=words.FOLDER)
     place.add_argument("--weights", metavar="FILE", help="evaluate this safetensors file instead")
-    words.add_json(command)
 
 
 def run(arguments, output):
@@ -23,7 +22,7 @@ def run(arguments, output):
             recipe = next(iter(runs.find_runs(arguments.recipe).values())).recipe
         dataset = data.load(recipe.data)
         output(f"{recipe.name}, weights from {arguments.weights}. {dataset}")
-        network = runs.load_network(recipe, dataset, arguments.weights)
+        network = runs.load_network(arguments.weights, recipe, dataset.shape, len(dataset.classes))
         output("validation: left out, because a file of weights does not say which images it was trained on")
         for score in runs.new_scores(network, recipe, dataset, ("test",)):
             output(score, "score", recipe=recipe.name, weights=arguments.weights, **score.as_dict())

@@ -5,11 +5,10 @@ from . import words
 
 def add_arguments(command):
     """What can be written after the name of the command."""
-    command.add_argument("recipe")
+    words.add_recipe(command)
     command.add_argument("file", help="as out.onnx")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--folder", help=words.FOLDER)
-    words.add_json(command)
 
 
 def run(arguments, output):

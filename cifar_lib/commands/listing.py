@@ -3,7 +3,6 @@
 import textwrap
 
 from .. import recipes
-from . import words
 
 
 def add_arguments(command):
@@ -12,7 +11,6 @@ def add_arguments(command):
         "what", nargs="?", choices=["recipes", "data", "runs"], help="by default all of them"
     )
     command.add_argument("--folder", help="list the runs that lie here")
-    words.add_json(command)
 
 
 def run(arguments, output):

@@ -34,13 +34,24 @@ def run(arguments, output):
     for name, pixels in _photographs(arguments.files, arguments.fit):
         if not isinstance(pixels, CourseError):
             if not answered:
-                output(_introduction(chosen))
-            output(f"{name} ({part}):\n{_likeliest(chosen, pixels)}")
+                _introduce(chosen, output)
+            likeliest = _likeliest(chosen, pixels)
+            rows = "\n".join(f"  {one['probability']:6.1%}  {one['class']}" for one in likeliest)
+            output(
+                f"{name} ({part}):\n{rows}",
+                "prediction",
+                file=name,
+                fit=arguments.fit,
+                network=chosen.name,
+                likeliest=likeliest,
+            )
             answered += 1
         elif lone:
             raise pixels
         else:
             console.say(f"cifar_lib: {pixels}")
+            if arguments.json:
+                output("", "refused", file=name, reason=str(pixels))
             refused += 1
     if answered:
         output(
@@ -69,20 +80,26 @@ def _photographs(files, fit):
             yield str(path), pixels
 
 
-def _introduction(chosen):
-    """What is known of a network's answers, in a sentence."""
-    if chosen.card is None:
-        return f"{chosen.name}: its probabilities are not calibrated, so they may be too high or too low."
-    card = chosen.card
-    low, high = card.test_interval
-    return (
-        f"{card.name}: right about {card.test_accuracy:.1%} of the {card.data['n_test']:,} test images of "
-        f"CIFAR-10 (95 % interval {low:.1%} to {high:.1%}), its probabilities calibrated on others."
-    )
+def _introduce(chosen, output):
+    """Say what is known of a network's answers."""
+    found, looks = chosen.measured(chosen.views), ""
+    if chosen.views > 1:
+        looks = f"the mean over {chosen.views} views of each image; "
+    known = {"name": chosen.name, "views": chosen.views, "calibrated": found is not None}
+    if found is None:
+        about = "its probabilities are not calibrated, so they may be too high or too low."
+    else:
+        low, high = found.test_interval
+        about = (
+            f"right about {found.test_accuracy:.1%} of the {chosen.card.data['n_test']:,} test images of "
+            f"CIFAR-10 (95 % interval {low:.1%} to {high:.1%}), its probabilities calibrated on others."
+        )
+        known |= {"test_accuracy": found.test_accuracy, "test_interval": found.test_interval}
+    output(f"{chosen.name}: {looks}{about}", "network", **known)
 
 
 def _likeliest(chosen, pixels, count=5):
-    """A line for each of the likeliest classes."""
-    best = chosen.classify(pixels[None])[0].topk(min(count, len(chosen.classes)))
+    """The likeliest classes and their probabilities."""
+    best = chosen.classify(pixels[None], chosen.views)[0].topk(min(count, len(chosen.classes)))
     pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
-    return "\n".join(f"  {share:6.1%}  {chosen.classes[index]}" for share, index in pairs)
+    return [{"class": chosen.classes[index], "probability": share} for share, index in pairs]

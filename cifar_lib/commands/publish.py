@@ -18,5 +18,7 @@ def run(arguments, output):
         output(
             f"{name}: {card.test_accuracy:.1%} of {card.data['n_test']:,} test images right, "
             f"95 % interval {low:.1%} to {high:.1%}; temperature {card.temperature}; "
-            f"fp16 changes {card.changed} predictions"
+            f"fp16 changes {card.changed} predictions",
+            "card",
+            **card.model_dump(mode="json"),
         )

@@ -6,7 +6,7 @@ from . import words
 
 def add_arguments(command):
     """What can be written after the name of the command."""
-    command.add_argument("recipes", nargs="*")
+    words.add_recipe(command, "recipes", nargs="*")
     command.add_argument("--seeds", default="0", help="as 0-4 or 0,2,5")
     command.add_argument(
         "--plan",
@@ -35,15 +35,22 @@ def run(arguments, output):
     wanted = [
         (recipes.get(name), seed) for name in arguments.recipes for seed in words.seeds(arguments.seeds)
     ]
-    from .. import runs
+    from .. import runs, training
 
     if arguments.plan:
         wanted, seconds = runs.runs_left(runs.read_plan(arguments.plan), arguments.folder)
-        print(f"{len(wanted):,} runs are left, about {seconds / 3600:,.1f} hours of one process", flush=True)
+        output(
+            f"{len(wanted):,} runs are left, about {seconds / 3600:,.1f} hours of one process",
+            "plan",
+            runs=len(wanted),
+            seconds=seconds,
+        )
     runs.record_all(
         wanted,
         folder=arguments.folder,
         device=arguments.device,
         keep_weights=arguments.keep_weights,
         renew=arguments.renew or bool(arguments.plan),
+        progress=[training.EpochObjects()] if arguments.json else True,
+        say=output,
     )

@@ -12,7 +12,7 @@ from .evaluate import print_mean
 
 def add_arguments(command):
     """What can be written after the name of the command."""
-    command.add_argument("recipe", help="paper, study, … (python -m cifar_lib list recipes)")
+    words.add_recipe(command, help="paper, study, … (python -m cifar_lib list recipes)")
     words.add_seeds(command)
     command.add_argument("--device", help="cpu, cuda, cuda:1; by default the best there is")
     command.add_argument(
@@ -25,7 +25,6 @@ def add_arguments(command):
     command.add_argument("--compile", action="store_true", help="faster steps, after a minute of compilation")
     command.add_argument("--folder", help="where the run is kept, by default trained in the cache folder")
     command.add_argument("--tensorboard", metavar="FOLDER", help="write event files for TensorBoard too")
-    words.add_json(command)
 
 
 def run(arguments, output):

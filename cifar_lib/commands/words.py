@@ -8,14 +8,14 @@ MOST_SEEDS = 10_000
 FOLDER = "where the run lies; by default where train keeps runs, then the course's records"
 
 
+def add_recipe(command, name="recipe", **options):
+    """A word that is the name of a recipe, which a shell can complete."""
+    command.add_argument(name, **options).completer = lambda **_: recipes.RECIPES
+
+
 def add_seeds(command):
     """The words for one or more seeds."""
     command.add_argument("--seed", "--seeds", dest="seeds", default="0", help="as 3, 0-4 or 0,2,5")
-
-
-def add_json(command):
-    """The word for output that programs read."""
-    command.add_argument("--json", action="store_true", help="print one JSON object per line")
 
 
 def seeds(text):

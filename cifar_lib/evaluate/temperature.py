@@ -38,14 +38,15 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     return math.exp(found.x)
 
 
-def classify(network: nn.Module, pixels: Tensor, temperature: float = 1.0) -> Tensor:
+def classify(network: nn.Module, pixels: Tensor, temperature: float = 1.0, views: int = 1) -> Tensor:
     """The probability of each class for each image.
 
     Args:
         pixels: uint8 [N, C, H, W], see `predict`; `data.photograph` makes one such image from a file.
         temperature: what the logits are divided by, see `fit_temperature`.
+        views: as in `predict`.
 
     Returns:
         float32 [N, classes] on the CPU; each row adds up to 1.
     """
-    return torch.softmax(predict(network, pixels) / temperature, dim=1)
+    return torch.softmax(predict(network, pixels, views) / temperature, dim=1)

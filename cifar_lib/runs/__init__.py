@@ -7,7 +7,9 @@ from .plan import Question, read_plan, runs_left
 from .predictions import Predictions, load_labels, load_predictions
 from .pretrained import (
     Card,
+    Measured,
     Pretrained,
+    ViewsMeasured,
     load_card,
     load_pretrained,
     load_pretrained_predictions,
@@ -43,13 +45,15 @@ from .replay import (
     show_profile,
     summarize,
 )
-from .scores import Score, kept_scores, load_network, mean_scores, new_scores
+from .scores import Score, kept_scores, mean_scores, new_scores
+from .weights import load_network
 
 __all__ = [
     "Card",
     "Claim",
     "Comparison",
     "Exported",
+    "Measured",
     "Pair",
     "Predictions",
     "Pretrained",
@@ -57,6 +61,7 @@ __all__ = [
     "Run",
     "Score",
     "Summary",
+    "ViewsMeasured",
     "as_record",
     "checkpoint_file",
     "compare_runs",

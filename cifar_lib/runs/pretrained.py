@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .. import CourseError, data, evaluate, models
@@ -22,6 +21,7 @@ from ..system.files import atomic_write
 from .predictions import Predictions, load_predictions, predictions_of, save_predictions
 from .record import PREDICTIONS, SCHEMA, WEIGHTS, load_record, record_file, weights_file
 from .replay import held_out
+from .weights import load_network
 
 PRETRAINED = Path(__file__).parent.parent / "pretrained"
 DEFAULT = "fast-lean"  # the network that answers when no other is named
@@ -53,10 +53,43 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(ge=0)]
 
 
-class Card(BaseModel):
+class Measured(BaseModel):
+    """What was measured of the fp16 weights.
+
+    Args:
+        val_accuracy, test_accuracy: the share of images that it gets right, 0 to 1.
+        test_interval: Wilson's 95 per cent interval of the test accuracy.
+        test_recall: the share of each class's test images that it gets right, in the order of the classes.
+        temperature: what its logits are divided by, fitted on the validation images.
+        test_error: the expected calibration error on the test images at temperature 1, and at `temperature`.
+        test_loss: the mean cross entropy in nats on the test images at the same two temperatures.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    val_accuracy: Share
+    test_accuracy: Share
+    test_interval: tuple[Share, Share]
+    test_recall: list[Share]
+    temperature: Annotated[float, Field(gt=0)]
+    test_error: tuple[Share, Share]
+    test_loss: tuple[Amount, Amount]
+
+
+class ViewsMeasured(Measured):
+    """What was measured of the mean over several views of each image, see `evaluate.predict`.
+
+    Args:
+        number: of views.
+    """
+
+    number: Annotated[int, Field(gt=1)]
+
+
+class Card(Measured):
     """The model card of a network: what it is, how it was made, what was measured, what it is not for.
 
-    Every accuracy is that of the fp16 weights, for one view of each image.
+    What it has from `Measured` is for one view of each image.
 
     Args:
         name: the name of the recipe that trained it.
@@ -71,17 +104,10 @@ class Card(BaseModel):
         shape: channels, height, width of an image.
         classes: the names of the classes, in the order of the outputs.
         parameters: the number of trained numbers.
-        val_accuracy, test_accuracy: the share of images that it gets right, 0 to 1.
-        test_interval: Wilson's 95 per cent interval of the test accuracy.
-        test_recall: the share of each class's test images that it gets right, in the order of the classes.
-        temperature: what its logits are divided by, fitted on the validation images.
-        test_error: the expected calibration error on the test images at temperature 1, and at `temperature`.
-        test_loss: the mean cross entropy in nats on the test images at the same two temperatures.
-        changed: of how many test images fp16 changes the predicted class.
+        views: the same for the mean over the views of the recipe, where it has several.
+        changed: of how many test images fp16 changes the predicted class, for one view.
         sha256: the checksum of the file of weights, in hexadecimal.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     name: str
     about: str
@@ -95,13 +121,7 @@ class Card(BaseModel):
     shape: tuple[int, int, int]
     classes: list[str]
     parameters: int
-    val_accuracy: Share
-    test_accuracy: Share
-    test_interval: tuple[Share, Share]
-    test_recall: list[Share]
-    temperature: Annotated[float, Field(gt=0)]
-    test_error: tuple[Share, Share]
-    test_loss: tuple[Amount, Amount]
+    views: ViewsMeasured | None = None
     changed: Annotated[int, Field(ge=0)]
     sha256: str
 
@@ -117,6 +137,8 @@ class Pretrained:
         shape: channels, height, width of the images that it takes.
         temperature: what its logits are divided by; 1 where none was fitted.
         card: its model card, where it has one.
+        views: 1, 2 or 6, as in `evaluate.predict`: of how many its recipe takes the mean, if its card says
+            what that is worth.
     """
 
     name: str
@@ -125,10 +147,24 @@ class Pretrained:
     shape: tuple[int, int, int]
     temperature: float = 1.0
     card: Card | None = None
+    views: int = 1
 
-    def classify(self, pixels: Tensor) -> Tensor:
-        """Probabilities float32 [N, classes] for images uint8 [N, C, H, W], see `evaluate.classify`."""
-        return evaluate.classify(self.network, pixels, self.temperature)
+    def measured(self, views: int = 1) -> Measured | None:
+        """What its card says of the mean over so many views; None where it says nothing of it."""
+        if self.card is None or views == 1:
+            return self.card
+        return self.card.views if self.card.views and self.card.views.number == views else None
+
+    def classify(self, pixels: Tensor, views: int = 1) -> Tensor:
+        """Probabilities float32 [N, classes] for images uint8 [N, C, H, W], see `evaluate.classify`.
+
+        Args:
+            views: as in `evaluate.predict`. The mean over those on its card has a temperature of its own.
+        """
+        found = self.measured(views)
+        return evaluate.classify(
+            self.network, pixels, found.temperature if found else self.temperature, views
+        )
 
 
 def pretrained_names() -> list[str]:
@@ -165,7 +201,8 @@ def load_pretrained(name: str = DEFAULT) -> Pretrained:
 def load_pretrained_predictions(name: str) -> dict[str, Predictions]:
     """What a network that comes with the library predicts for the "val" and "test" images.
 
-    The probabilities are those at its temperature.
+    Where its recipe takes several views, the parts "val_views" and "test_views" are of the mean over them.
+    The probabilities are those at its temperatures.
 
     Raises:
         CourseError: there is no such network, or the file is damaged.
@@ -192,16 +229,10 @@ def load_weights(path: Path | str) -> Pretrained:
                 f"python -m cifar_lib record RECIPE --keep-weights writes them."
             )
     card, recipe, shape, classes = _description(described)
-    network = models.build(recipe, shape, len(classes))
-    try:
-        network.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError, OSError):
-        raise CourseError(
-            f"The weights in {path} are damaged, or are not those that {described.name} describes: "
-            f"fetch both files again."
-        ) from None
+    network = load_network(path, recipe, shape, len(classes))
     temperature = card.temperature if card else 1.0
-    return Pretrained(recipe.name, network.eval(), classes, shape, temperature, card)
+    views = recipe.views if card is None else card.views.number if card.views else 1
+    return Pretrained(recipe.name, network, classes, shape, temperature, card, views)
 
 
 def publish(name: str, records: Path | str | None = None, folder: Path | str | None = None) -> Card:
@@ -233,11 +264,17 @@ def publish(name: str, records: Path | str | None = None, folder: Path | str | N
     weights = {key: _halved(value) for key, value in exact.state_dict().items()}
     rounded = copy.deepcopy(exact)
     rounded.load_state_dict(weights)
-    parts = held_out(run.recipe, dataset)
-    logits = {part: evaluate.predict(rounded, images.pixels) for part, images in parts.items()}
-    # Rounded before it is used, so that the card's numbers belong to the temperature that it states.
-    temperature = round(evaluate.fit_temperature(logits["val"], parts["val"].labels), DIGITS)
+    parts, count = held_out(run.recipe, dataset), run.recipe.views
+    labels = {part: images.labels for part, images in parts.items()}
+    plain, mean = {}, {}
+    for part, images in parts.items():
+        plain[part], mean[part] = evaluate.predict_plain_and_mean(rounded, images.pixels, count)
+    of_one, of_views = _measured(plain, labels), _measured(mean, labels)
     before = evaluate.predict(exact, parts["test"].pixels).argmax(1)
+    predictions = {part: predictions_of(found / of_one["temperature"]) for part, found in plain.items()}
+    if count > 1:
+        for part, found in mean.items():
+            predictions[f"{part}_views"] = predictions_of(found / of_views["temperature"])
 
     stem = Path(folder or PRETRAINED) / name
     with atomic_write(stem.with_suffix(WEIGHTS)) as aside:
@@ -245,7 +282,7 @@ def publish(name: str, records: Path | str | None = None, folder: Path | str | N
     checksum = hashlib.sha256(stem.with_suffix(WEIGHTS).read_bytes()).hexdigest()
     save_predictions(
         stem.with_suffix(PREDICTIONS),
-        {part: predictions_of(found / temperature) for part, found in logits.items()},
+        predictions,
         {"recipe": name, "seed": str(SEED), "weights": checksum},
     )
     card = Card(
@@ -261,11 +298,10 @@ def publish(name: str, records: Path | str | None = None, folder: Path | str | N
         shape=dataset.shape,
         classes=list(dataset.classes),
         parameters=models.count_parameters(exact),
-        val_accuracy=evaluate.accuracy(logits["val"], parts["val"].labels),
-        temperature=temperature,
-        changed=int((logits["test"].argmax(1) != before).sum()),
+        views=ViewsMeasured(number=count, **of_views) if count > 1 else None,
+        changed=int((plain["test"].argmax(1) != before).sum()),
         sha256=checksum,
-        **_measured(logits["test"], parts["test"].labels, temperature),
+        **of_one,
     )
     with atomic_write(stem.with_suffix(".json")) as aside:
         aside.write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -283,17 +319,22 @@ def _images_used(dataset, parts):
     }
 
 
-def _measured(logits, labels, temperature):
-    """The fields of a card that are about test images."""
-    share = evaluate.accuracy(logits, labels)
-    counts = evaluate.confusion(logits, labels)
-    both = logits, logits / temperature
+def _measured(logits, labels):
+    """The fields of `Measured`, from outputs and labels by part."""
+    # Rounded before it is used, so that the numbers belong to the temperature that is stated.
+    temperature = round(evaluate.fit_temperature(logits["val"], labels["val"]), DIGITS)
+    test, right = logits["test"], labels["test"]
+    share = evaluate.accuracy(test, right)
+    counts = evaluate.confusion(test, right)
+    both = test, test / temperature
     return {
+        "val_accuracy": evaluate.accuracy(logits["val"], labels["val"]),
         "test_accuracy": share,
-        "test_interval": evaluate.interval(share, len(labels)),
+        "test_interval": evaluate.interval(share, len(right)),
         "test_recall": (counts.diagonal() / counts.sum(1)).tolist(),
-        "test_error": [round(evaluate.calibration(found, labels)[3], DIGITS) for found in both],
-        "test_loss": [round(evaluate.loss(found, labels), DIGITS) for found in both],
+        "temperature": temperature,
+        "test_error": [round(evaluate.calibration(found, right)[3], DIGITS) for found in both],
+        "test_loss": [round(evaluate.loss(found, right), DIGITS) for found in both],
     }
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 from safetensors.torch import save_model
@@ -37,6 +38,16 @@ class Claim(enum.Enum):
     BUSY = "another process is at it"
 
 
+class Say(Protocol):
+    """What `record_all` tells of its work: a text, and the event with its fields that programs may read."""
+
+    def __call__(self, text: object, event: str | None = None, **fields: Any) -> None: ...
+
+
+def _print(text: object, event: str | None = None, **fields: Any) -> None:
+    print(text, flush=True)
+
+
 def record_all(
     wanted: Iterable[tuple[Recipe, int]],
     *,
@@ -44,22 +55,32 @@ def record_all(
     device: str | None = None,
     keep_weights: bool = False,
     renew: bool = False,
+    progress: bool | Iterable[Callback] = True,
+    say: Say = _print,
 ) -> None:
     """Record runs, given as (recipe, seed), one after the other, and say what happens.
 
     Two rounds: what another process is at is left to it, and waited for only at the end. A run that
     fails does not keep the others from being recorded.
 
+    Args:
+        folder, device, keep_weights, renew, progress: as in `train_and_record`.
+        say: is called with each text, the name of the event that it tells of, and the event's fields; by
+            default it prints the text.
+
     Raises:
         CourseError: some runs could not be recorded; it names them.
     """
     folder = _renewed_in(folder, renew)
-    print(f"New records go to {folder or new_records_folder()}.", flush=True)
+    place = folder or new_records_folder()
+    say(f"New records go to {place}.")
     failed = []
     for wait in (False, True):
         left = []
         for recipe, seed in wanted:
-            print(f"{recipe.name}, seed {seed}", flush=True)
+            one = {"recipe": recipe.name, "seed": seed}
+            start = {"recipe": recipe.as_dict(), "seed": seed, "folder": str(place)}
+            say(f"{recipe.name}, seed {seed}", "start", **start)
             try:
                 claim = train_and_record(
                     recipe,
@@ -68,20 +89,23 @@ def record_all(
                     device=device,
                     keep_weights=keep_weights,
                     renew=renew,
+                    progress=progress,
                     wait=wait,
                 )
             except CourseError as error:
                 if distributed.world_size() > 1:
                     raise  # the other processes may be in the middle of this run
-                print(f"  {error}", flush=True)
+                say(f"  {error}", "failed", **one, reason=str(error))
                 failed.append(f"{recipe.name} seed {seed}")
                 continue
             if claim is Claim.BUSY:
                 left.append((recipe, seed))
-                print(f"  {claim.value}", flush=True)
+                say(f"  {claim.value}", "busy", **one)
             else:
                 path = record_file(recipe.name, seed, folder)
-                print(distributed.on_first(partial(load_record, path)), flush=True)
+                kept = distributed.on_first(partial(load_record, path))
+                trained_now = claim is Claim.MINE
+                say(kept, "recorded", **one, result=kept.result, trained_now=trained_now, file=str(path))
         wanted = left
     if failed:
         raise CourseError(f"These runs were not recorded, for the reasons above: {', '.join(failed)}.")

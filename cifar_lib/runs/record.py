@@ -13,14 +13,13 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_model
 
-from .. import CourseError, models
+from .. import CourseError
 from ..data import cache_folder
 from ..recipes import Recipe
 from ..training import RunKey
 from .predictions import Predictions, load_predictions
+from .weights import load_network
 
 SCHEMA = 2  # 1 called the recipe's `shift` crop, and its `crop` cut
 PREDICTIONS, WEIGHTS = ".predictions.gz", ".safetensors"  # how the names of files beside a record end
@@ -150,7 +149,7 @@ class Run:
         """The trained network, in evaluation mode on the CPU.
 
         Raises:
-            CourseError: the run is replayed and its weights were not recorded.
+            CourseError: the run is replayed and its weights were not recorded, or see `load_network`.
         """
         if self._network is None:
             file = weights_file(self.recipe.name, self.seed, self._folder)
@@ -159,12 +158,9 @@ class Run:
                     f"No weights were recorded for {self.recipe.name!r}, seed {self.seed}: train it "
                     f"with CIFAR_PROFILE=full."
                 )
-            network = models.build(self.recipe, tuple(self.model["shape"]), self.model.get("classes", 10))
-            try:
-                load_model(network, file)
-            except (SafetensorError, RuntimeError, OSError) as error:
-                raise CourseError(f"The weights in {file} are damaged: fetch that file again.") from error
-            self._network = network
+            channels, height, width = self.model["shape"]
+            classes = self.model.get("classes", 10)
+            self._network = load_network(file, self.recipe, (channels, height, width), classes)
         return self._network.eval()
 
     def predictions(self, part: str = "test") -> Predictions:

@@ -2,15 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_model
 from torch import Tensor, nn
 
-from .. import CourseError, evaluate, models
+from .. import evaluate
 from ..data import Dataset
 from ..evaluate import Estimate
 from ..recipes import Recipe
@@ -100,22 +97,6 @@ def mean_scores(several: Iterable[list[Score]]) -> dict[str, Estimate]:
         for part, rows in by_part.items()
         if len(rows) == most
     }
-
-
-def load_network(recipe: Recipe, dataset: Dataset, file: Path | str) -> nn.Module:
-    """A recipe's network for the images of a data set, with the weights of a safetensors file.
-
-    Raises:
-        CourseError: the file is missing, damaged, or has the weights of another network.
-    """
-    network = models.build(recipe, dataset.shape, len(dataset.classes))
-    try:
-        load_model(network, str(file))
-    except (SafetensorError, RuntimeError, OSError):
-        missing = not Path(file).exists()
-        why = "does not exist" if missing else f"is no safetensors file with the weights of {recipe.name!r}"
-        raise CourseError(f"{file} {why}: name the file that train or record kept.") from None
-    return network.eval()
 
 
 def _scores(found: dict[str, Predictions], recipe: Recipe, dataset: Dataset) -> list[Score]:

@@ -106,6 +106,22 @@ def test_a_loaded_network_is_ready_to_classify():
     assert torch.allclose(found.classify(pixels), expected)
 
 
+def test_publish_measures_the_mean_over_the_recipe_s_views(recorded_folder, tmp_path, tiny, monkeypatch):
+    monkeypatch.setitem(pretrained.ABOUT, "tiny", "A small one.")
+    path = fakes.record(tiny.replace(views=6), folder=recorded_folder, keep_weights=True)
+    card = runs.publish("tiny", recorded_folder, tmp_path)
+    network, images = runs.load_weights(tmp_path / "tiny.safetensors").network, data.load("toy")
+    logits = evaluate.predict(network, images.test.pixels, 6)
+    assert card.views.test_accuracy == evaluate.accuracy(logits, images.test.labels)
+    assert card.test_accuracy == evaluate.accuracy(
+        evaluate.predict(network, images.test.pixels), images.test.labels
+    )
+    val = data.split(images.train)[1]
+    best = evaluate.fit_temperature(evaluate.predict(network, val.pixels, 6), val.labels)
+    assert card.views.temperature == round(best, 4)
+    assert runs.load_record(path).recipe.views == card.views.number == 6
+
+
 def test_a_record_with_weights_opens_too(recorded_folder, tiny):
     path = fakes.record(tiny, folder=recorded_folder, keep_weights=True)
     found = runs.load_weights(path.with_suffix(".safetensors"))
@@ -137,7 +153,7 @@ def test_files_that_are_missing_or_damaged_are_named(copied):
     with pytest.raises(CourseError, match=r"study\.safetensors are damaged"):
         runs.load_pretrained("study")
     shutil.copy(REPOSITORY / "cifar_lib" / "pretrained" / "mlp.safetensors", weights)
-    with pytest.raises(CourseError, match=r"or are not those that study\.json describes"):
+    with pytest.raises(CourseError, match=r"study\.safetensors are damaged, or not those of 'study'"):
         runs.load_pretrained("study")
     weights.unlink()
     with pytest.raises(CourseError, match=r"study\.safetensors was not found"):

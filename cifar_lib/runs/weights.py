@@ -1,0 +1,37 @@
+"""A file of weights becomes a network: the one place where such a file is opened."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_model
+from torch import nn
+
+from .. import CourseError, models
+from ..recipes import Recipe
+
+
+def load_network(file: Path | str, recipe: Recipe, shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """A recipe's network with the weights of a safetensors file, in evaluation mode on the CPU.
+
+    Its weights are float32, also where those of the file are fp16.
+
+    Args:
+        shape: channels, height, width of the images that it takes.
+        classes: the number of its outputs.
+
+    Raises:
+        CourseError: the file is missing, damaged, or has the weights of another network.
+    """
+    network = models.build(recipe, shape, classes)
+    try:
+        load_model(network, str(file))
+    except (SafetensorError, RuntimeError, OSError):
+        if not Path(file).exists():
+            raise CourseError(
+                f"{file} does not exist: name the file of weights that train or record kept."
+            ) from None
+        raise CourseError(
+            f"The weights in {file} are damaged, or not those of {recipe.name!r}: fetch that file again, or "
+            f"name another one."
+        ) from None
+    return network.eval()
