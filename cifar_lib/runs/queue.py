@@ -2,10 +2,10 @@
 
 import enum
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from filelock import FileLock, Timeout
 from safetensors.torch import save_model
@@ -38,12 +38,6 @@ class Claim(enum.Enum):
     BUSY = "another process is at it"
 
 
-class Say(Protocol):
-    """What `record_all` tells of its work: a text, and the event with its fields that programs may read."""
-
-    def __call__(self, text: object, event: str | None = None, **fields: Any) -> None: ...
-
-
 def _print(text: object, event: str | None = None, **fields: Any) -> None:
     print(text, flush=True)
 
@@ -56,7 +50,7 @@ def record_all(
     keep_weights: bool = False,
     renew: bool = False,
     progress: bool | Iterable[Callback] = True,
-    say: Say = _print,
+    say: Callable[..., None] = _print,
 ) -> None:
     """Record runs, given as (recipe, seed), one after the other, and say what happens.
 
