@@ -1,9 +1,12 @@
-"""The repository's address, in the site and in the chapters.
+"""The addresses of the repository and of its site, in the site and in the chapters.
 
-It is `$GITHUB_REPOSITORY`, or where git's `origin` lies if that is on GitHub, and thus
-in a fork the fork's. Elsewhere it is that of `_config.yml`. This module is a Sphinx
-extension that puts it into every page of the site. As a program it writes the address
-into the chapters, with the set-up cell, whose text is `notebooks/set_up.py`:
+The repository's is `$GITHUB_REPOSITORY`, or where git's `origin` lies if that is on
+GitHub, and thus in a fork the fork's. Elsewhere it is that of `_config.yml`. The
+site's follows from it, because GitHub Pages serves OWNER/NAME at
+OWNER.github.io/NAME; `html.baseurl` in `_config.yml` overrides it. This module is a
+Sphinx extension that puts both into every page of the site. As a program it writes the
+repository's address into the chapters, with the set-up cell, whose text is
+`notebooks/set_up.py`:
 
     python notebooks/address.py
 """
@@ -48,6 +51,14 @@ def _origin():
     return found and found[1]
 
 
+def site(slug):
+    """Where GitHub Pages serves the site of the repository owner/name."""
+    owner, name = slug.split("/")
+    host = f"{owner.lower()}.github.io"
+    # A repository that has the name of its owner's host is served at the root of it.
+    return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+
+
 def set_up_cell(slug, branch):
     """The source of the first code cell of every chapter."""
     archive = f"https://github.com/{slug}/archive/refs/heads/{branch}.zip"
@@ -76,6 +87,9 @@ def main():
 def setup(app):
     """Sphinx: take the address at hand in the place of that of `_config.yml`."""
     app.connect("config-inited", _put_into_theme)
+    app.connect(
+        "config-inited", _say_where_the_site_lies, priority=400
+    )  # before those who ask
     app.connect("source-read", _put_into_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -84,6 +98,14 @@ def _put_into_theme(app, config):
     slug, branch = address()
     link = {"repository_url": f"https://github.com/{slug}", "repository_branch": branch}
     config.html_theme_options = dict(config.html_theme_options) | link
+
+
+def _say_where_the_site_lies(app, config):
+    """For canonical links and previews, which need whole addresses.
+
+    No page fetches anything from there, so a copy that lies elsewhere works as well.
+    """
+    config.html_baseurl = config.html_baseurl or site(address()[0])
 
 
 def _put_into_page(app, page, source):

@@ -1,4 +1,4 @@
-"""The repository's address: in a fork the fork's; the same in the site, the links and the set-up cells."""
+"""The addresses of repository and site: in a fork the fork's; the same in pages, links and set-up cells."""
 
 import re
 import subprocess
@@ -103,20 +103,47 @@ def test_the_command_changes_link_and_set_up_cell_alone(tmp_path, monkeypatch):
     assert after == before.replace(OURS, "someone/fork") != before
 
 
+def build(config, source):
+    """Do what Sphinx does with the extension."""
+    handlers = []
+    address.setup(SimpleNamespace(connect=lambda *event, priority=500: handlers.append((priority, *event))))
+    for _, event, handler in sorted(handlers, key=lambda entry: entry[0]):
+        handler(None, config) if event == "config-inited" else handler(None, "page", source)
+
+
 def test_every_page_of_a_forks_site_has_its_address(monkeypatch):
     monkeypatch.setenv("GITHUB_REPOSITORY", "someone/fork")
-    config = SimpleNamespace(html_theme_options={"repository_url": "before", "use_issues_button": True})
-    handlers = {}
-    address.setup(SimpleNamespace(connect=handlers.__setitem__))
-    handlers["config-inited"](None, config)
+    config = SimpleNamespace(
+        html_theme_options={"repository_url": "before", "use_issues_button": True}, html_baseurl=""
+    )
+    source = [CHAPTERS[0].read_text(encoding="utf-8")]
+    build(config, source)
     assert config.html_theme_options == {
         "repository_url": "https://github.com/someone/fork",
         "repository_branch": BRANCH,
         "use_issues_button": True,
     }
-    source = [CHAPTERS[0].read_text(encoding="utf-8")]
-    handlers["source-read"](None, "page", source)
+    assert config.html_baseurl == "https://someone.github.io/fork/"
     assert OURS not in source[0] and "/someone/fork/blob/" in source[0]
+
+
+@pytest.mark.parametrize(
+    ("slug", "place"),
+    [
+        ("someone/course", "https://someone.github.io/course/"),
+        ("SomeOne/Course", "https://someone.github.io/Course/"),
+        ("someone/SomeOne.github.io", "https://someone.github.io/"),
+    ],
+)
+def test_github_serves_the_site_where_the_repository_says(slug, place):
+    assert address.site(slug) == place
+
+
+def test_a_site_that_lies_elsewhere_keeps_its_address(monkeypatch):
+    monkeypatch.setenv("GITHUB_REPOSITORY", "someone/fork")
+    config = SimpleNamespace(html_theme_options={}, html_baseurl="https://example.org/cifar/")
+    build(config, [""])
+    assert config.html_baseurl == "https://example.org/cifar/"
 
 
 def test_the_site_uses_the_extension():
