@@ -54,7 +54,11 @@ def full(card):
         "file": f"`cifar_lib/pretrained/{card.name}.safetensors`, SHA-256 `{card.sha256[:16]}…`",
         "licence": card.licence,
     }
-    table = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
+    table = [
+        "| property | this network |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in rows.items()),
+    ]
     return [card.about, "", *table]
 
 

@@ -103,6 +103,22 @@ class LiveNetwork(SphinxDirective):
         return [nodes.raw("", still(), format="html")]
 
 
+class LivePictures(SphinxDirective):
+    """The test images in a row, each a link to the page on which the networks look at it."""
+
+    def run(self):
+        links = "".join(
+            f'<a class="net-thumb" style="--at: {place}" href="try-the-network.html#picture-{place}" '
+            f'aria-label="{CLASSES[label]}{", another" if label in SHOWN[:place] else ""}"></a>'
+            for place, label in enumerate(SHOWN)
+        )
+        return [
+            nodes.raw(
+                "", f'<nav class="front-pictures" aria-label="Test images">{links}</nav>', format="html"
+            )
+        ]
+
+
 def still():
     name = CLASSES[SHOWN[FIRST]]
     cards = "".join(card(recipe, title) for recipe, title in NETWORKS.items())
@@ -151,5 +167,6 @@ def write_models(app, error):
 
 def setup(app):
     app.add_directive("live-network", LiveNetwork)
+    app.add_directive("live-pictures", LivePictures)
     app.connect("build-finished", write_models)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -35,6 +35,21 @@ def test_page_asks_no_other_host_for_anything(page):
     assert "unpkg" not in scripts and "cdn" not in scripts.lower()
 
 
+def test_a_link_to_a_page_shows_it_with_its_picture(page):
+    """Sites that show links take whole addresses only; that of the picture leads to a file of this site."""
+    import address
+
+    path, soup = page
+    if path.parent == SITE:
+        return  # the way to the first page, and the search
+    place = address.site(address.address()[0])
+    [canonical] = soup.find_all("link", rel="canonical")
+    assert canonical["href"] == place + path.relative_to(SITE).as_posix()
+    named = {tag["property"]: tag["content"] for tag in soup.find_all("meta", property=True)}
+    assert named["og:url"] == canonical["href"]
+    assert named["og:image"].startswith(place) and (SITE / named["og:image"].removeprefix(place)).exists()
+
+
 def test_styles_ask_no_other_host_for_anything():
     for style in SITE.rglob("*.css"):
         text = style.read_text(errors="replace")
@@ -46,6 +61,13 @@ def test_every_image_has_an_alt_text(page):
     for image in soup.find_all("img"):
         alt = image.get("alt", "")
         assert alt.strip() and not alt.startswith("../_images"), image.get("src")
+
+
+def test_every_column_of_a_table_has_a_name(page):
+    _, soup = page
+    for header in soup.select("article thead th"):
+        named = header.get_text(strip=True) or header.get("aria-label")
+        assert named, f"an empty header cell in the table {header.find_parent('table').get_text(' ')[:80]!r}"
 
 
 def test_every_local_link_has_a_target(page):
