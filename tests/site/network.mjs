@@ -137,6 +137,24 @@ const pixels = (page) => page.$eval("canvas.net-image", (canvas) =>
   found.noise = noise;
 }
 
+// From the first page, on a phone: a press on a picture leads to its answers.
+{
+  const { page } = await open({ viewport: { width: 360, height: 740 }, hasTouch: true });
+  await page.goto(`${address}/book/intro.html`);
+  const links = page.locator(".front-pictures a");
+  found.front = { links: await links.count(), names: await links.evaluateAll((all) => all.map((link) => link.ariaLabel)) };
+  await links.nth(11).tap();
+  await page.waitForSelector('[data-network="fast-lean"][data-answered]');
+  found.front.chosen = Number(await page.inputValue('[name="net-image"]:checked'));
+  await page.locator('[data-change="turn"]').scrollIntoViewIfNeeded();
+  found.front.glance = (await page.locator(".net-glance [data-of]").allTextContents());
+  found.front.seen = await page.locator(".net-glance [data-of]").evaluateAll((all) => all.map((line) => {
+    const box = line.getBoundingClientRect();
+    return line.contains(document.elementFromPoint(box.left + 2, box.top + box.height / 2));
+  }));
+  found.front.cards = (await cards(page)).map(({ bars }) => bars[0]);
+}
+
 // With the keyboard alone.
 {
   const { page } = await open();

@@ -215,6 +215,21 @@ def test_the_layers_and_the_evidence_are_shown(page):
 
 
 @in_a_browser
+def test_a_picture_of_the_first_page_leads_to_its_answers(page):
+    front = page["front"]
+    assert front["links"] == len(live_network.SHOWN) == len(set(front["names"]))
+    assert front["chosen"] == 11
+
+
+@in_a_browser
+def test_on_a_phone_the_answers_stay_in_view_while_the_sliders_move(page):
+    front = page["front"]
+    assert all(front["seen"]) and len(front["seen"]) == len(live_network.NETWORKS)
+    for short, first in zip(front["glance"], front["cards"], strict=True):
+        assert short.split() == [word for word in first.split() if word != "✓"]
+
+
+@in_a_browser
 def test_the_keyboard_suffices_and_answers_are_told(page):
     keyboard = page["keyboard"]
     assert keyboard["picture"] == live_network.FIRST + 1

@@ -3,7 +3,7 @@
 import { Inside } from "./network/inside.js";
 import { camera, drawing, fromFile } from "./network/own.js";
 import { SIDE, UNCHANGED, changed, normalised } from "./network/picture.js";
-import { controls, inside, why } from "./network/page.js";
+import { controls, glance, inside, why } from "./network/page.js";
 import { drawPicture, percent, showBars } from "./network/view.js";
 import { Why } from "./network/why.js";
 
@@ -21,7 +21,9 @@ const SPRITE = new URL("./network/images.webp", import.meta.url);
 export async function start(element) {
   const answer = await fetch(new URL("networks.json", MODELS));
   if (!answer.ok) throw new Error(`${answer.status} ${answer.url}`);
-  new Part(element, await answer.json(), await readSprite());
+  const part = new Part(element, await answer.json(), await readSprite());
+  requestAnimationFrame(() => part.follow(location.hash)); // once the page has its final heights
+  addEventListener("hashchange", () => part.follow(location.hash));
 }
 
 /** The test images. */
@@ -95,6 +97,8 @@ class Part {
     this.$(".net-stage").insertAdjacentHTML("beforebegin", parts.choose);
     this.$(".net-image").outerHTML = parts.canvas;
     this.$(".net-stage").insertAdjacentHTML("beforeend", parts.change);
+    this.$(".net-picture").insertAdjacentHTML("beforeend", glance(networks));
+    for (const { name } of networks) this.glance(name);
     this.$(".net-cards").insertAdjacentHTML("afterend", `<p class="net-status" role="status"></p>
       <p class="net-told visually-hidden" role="status"></p>${inside(networks, this.chosen)}${why()}`);
     this.caption();
@@ -127,6 +131,16 @@ class Part {
       this.look();
     }
     if (input.dataset.change === "shuffled") this.slide(input);
+  }
+
+  /** A link such as #picture-3 chooses a test image and leads to the answers. @param {string} hash */
+  follow(hash) {
+    const image = /^#picture-(\d+)$/.exec(hash)?.[1];
+    const radio = /** @type {HTMLInputElement | null} */ (image && this.element.querySelector(`[name="net-image"][value="${image}"]`));
+    if (!radio) return;
+    radio.checked = true;
+    this.changedControl(radio);
+    this.$(".net-stage").scrollIntoView();
   }
 
   /** @param {HTMLInputElement} input */
@@ -306,6 +320,7 @@ class Part {
       const card = this.$(`[data-network="${reply.name}"]`);
       card.removeAttribute("aria-busy");
       card.querySelector("ol")?.replaceChildren();
+      this.$(`[data-of="${reply.name}"]`).textContent = "–";
       this.say(`“${this.entry(reply.name).title}” could not be fetched: check the connection, then load the page again.`);
     }
     if (reply.kind === "answers") this.hearAnswers(reply.answers);
@@ -320,6 +335,7 @@ class Part {
       this.answers[name] = probabilities;
       const card = this.$(`[data-network="${name}"]`);
       showBars(/** @type {HTMLElement} */ (card.querySelector("ol")), probabilities, this.described.classes, this.truth);
+      this.glance(name);
       const time = /** @type {HTMLElement} */ (card.querySelector(".net-time"));
       time.textContent = `${ms < 10 ? ms.toFixed(1) : ms.toFixed(0)} ms here`;
       time.dataset.ms = String(ms);
@@ -349,6 +365,13 @@ class Part {
   likeliest(name = this.chosen) {
     const share = Math.max(...this.answers[name]);
     return { share, label: this.answers[name].indexOf(share) };
+  }
+
+  /** The first line of a card, beside the picture: on a narrow screen the cards are far below. @param {string} name */
+  glance(name) {
+    const first = this.$(`[data-network="${name}"] li`), line = this.$(`[data-of="${name}"]`);
+    line.textContent = `${first.firstChild?.textContent} ${first.lastChild?.textContent}`;
+    line.classList.toggle("right", first.classList.contains("right"));
   }
 
   /** @param {string} text */

@@ -13,7 +13,7 @@ export function controls(names, sprite, first, bytes) {
   return {
     choose: `<div class="net-choose" style="--sprite: url('${sprite}')">
       <fieldset><legend>Choose a picture</legend><div class="net-thumbs">${thumbs.join("")}</div></fieldset>
-      <div class="net-row"><label class="net-file">A photo of yours<input type="file" accept="image/*"></label>
+      <div class="net-sources"><label class="net-file">A photo of yours<input type="file" accept="image/*"></label>
         ${camera}<button type="button" data-action="draw">Draw</button></div>
       <p class="net-note">Or drop or paste one here; its middle square is taken. <strong>It stays in this page and is
         sent nowhere.</strong> Your first choice fetches the three networks, ${(bytes / 1e6).toFixed(1)} MB.</p>
@@ -43,6 +43,15 @@ function slider(name, text, from, to, step, unit, patch = false) {
   const start = { brightness: 100, row: 16, column: 16 }[/** @type {string} */ (name)] ?? 0;
   return `<label class="net-slider" ${patch ? "data-needs-patch hidden" : ""}><span>${text}</span><input type="range"
     min="${from}" max="${to}" step="${step}" value="${start}" data-change="${name}" data-unit="${unit}"><output>${start}${unit}</output></label>`;
+}
+
+/**
+ * The answers in short, which a narrow screen keeps in view beside the picture; screen readers hear them elsewhere.
+ * @param {{ name: string, title: string }[]} networks
+ */
+export function glance(networks) {
+  const lines = networks.map(({ name, title }) => `<span>${title}</span><span data-of="${name}"></span>`);
+  return `<div class="net-glance" aria-hidden="true">${lines.join("")}</div>`;
 }
 
 /**
