@@ -14,6 +14,10 @@ const found = { whole: await value() };
 
 await part.locator("[data-part=skip] [role=switch]").click();
 found.skip = { value: await value(), words: await words() };
+found.seeds = await part.locator(".paths-choose small").allInnerTexts();
+await part.getByRole("radio", { name: "seed 2" }).check();
+found.kept = await value();
+await part.getByRole("radio", { name: "seed 0" }).check();
 await part.locator("[data-part=conv3] [role=switch]").press("Space");
 found.both = { value: await value(), words: await words() };
 await part.getByRole("button", { name: "Switch everything on" }).press("Enter");
@@ -25,9 +29,9 @@ await page.keyboard.press("ArrowRight");
 await page.keyboard.press("Enter");
 found.channel = { value: await value(), pressed: await squares.locator("[aria-pressed=true]").count(), words: await words() };
 
-await part.getByRole("radio", { name: "1", exact: true }).check();
+await part.getByRole("radio", { name: "seed 1" }).check();
 found.seed1 = { value: await value(), facts: await part.locator(".paths-facts").innerText() };
-await part.getByRole("radio", { name: "1", exact: true }).press("ArrowRight");
+await part.getByRole("radio", { name: "seed 1" }).press("ArrowRight");
 found.seed2 = await value();
 await browser.close();
 

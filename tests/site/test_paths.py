@@ -51,6 +51,14 @@ def test_another_seed_is_another_network():
 
 
 @needs_browser
+def test_the_same_parts_are_silent_in_every_seed():
+    """So that a reader who switches one network sees that the others are not like it."""
+    silent = [NETWORKS[f"paper-seed{seed}"]["parts"]["skip"] for seed in (0, 1, 2)]
+    assert driven()["seeds"] == [shown(accuracy) for accuracy in silent]
+    assert driven()["kept"] == shown(silent[2])
+
+
+@needs_browser
 def test_a_finger_does_what_a_mouse_does():
     assert driven()["tapped"] == shown(PAPER["parts"]["skip"])
 

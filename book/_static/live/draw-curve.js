@@ -59,7 +59,7 @@ export function curve(question, begin, changed) {
     const pen = svg("rect", { class: "draw-pen", x: left, y: top - 8, width: width - left - right, height: bottom - top + 16 });
     listen(pen);
     missing.forEach((part) => set(part, { y: top, height: bottom - top }));
-    set(hint, { x: (x(0) + x(epochs - 1)) / 2, y: top + (bottom - top) * 0.78 });
+    set(hint, { x: (x(0) + x(epochs - 1)) / 2, y: free(top, bottom) });
     const root = svg("svg", { class: recorded ? "draw-svg" : "draw-svg draw-anyway", width, height, viewBox: `0 0 ${width} ${height}`, ...chartRole(question.axis, recorded ? off(recorded) : "") }, [
       svg("text", { class: "draw-axis", x: 0, y: 14 }, [unit === "nats" ? `${question.axis} (nats)` : `${question.axis} (${unit})`]),
       svg("text", { class: "draw-axis", x: x(epochs - 1), y: bottom + 34, "text-anchor": "end" }, ["epoch"]),
@@ -99,6 +99,14 @@ export function curve(question, begin, changed) {
       line(mean, "draw-mean"),
     ]);
     return [shown, svg("g", { class: moving ? "draw-late" : "" }, furthest)];
+  }
+
+  /** A height for the hint, as far as possible from the given lines. @param {number} top @param {number} bottom */
+  function free(top, bottom) {
+    const lines = question.context.flatMap(({ values }) => values.map((value) => y(value)));
+    const room = (/** @type {number} */ place) => Math.min(Infinity, ...lines.map((line) => Math.abs(line - place)));
+    const places = [0.78, 0.22, 0.5].map((share) => top + (bottom - top) * share);
+    return places.reduce((best, place) => (room(place) > room(best) ? place : best));
   }
 
   /** The names of the lines. @param {number} width @param {boolean} wide @param {number} top @param {number} bottom */

@@ -27,6 +27,7 @@ function build(data) {
 
   const about = make("p", { class: "luck-about", id: "luck-about" });
   const told = make("p", { class: "luck-told", role: "status", tabindex: -1 });
+  const caption = make("p", { class: "luck-caption" });
   const chart = make("div", { class: "luck-chart" });
   const counts = make("ul", { class: "luck-counts" });
   const result = make("div", { class: "luck-result", hidden: true });
@@ -127,6 +128,9 @@ function build(data) {
   /** @param {Experiment[]} experiments */
   function drawChart(experiments) {
     drawn = experiments.slice(0, SHOWN);
+    const alarms = drawn.filter((one) => one.called !== 0).length;
+    caption.textContent = `${SHOWN} of the ${EXPERIMENTS.toLocaleString("en")} experiments, each with its measured difference in points and ` +
+      `the 95 % interval. Coloured are the ${alarms} whose interval leaves out zero.`;
     if (chart.clientWidth) chart.replaceChildren(picture(drawn, settings, data, chart.clientWidth));
   }
   let width = 0;
@@ -138,10 +142,9 @@ function build(data) {
 
   result.append(
     told,
-    make("p", { class: "luck-caption" }, `The first ${SHOWN} experiments, each with its measured difference in points and the 95 % interval`),
+    caption,
     chart,
     key(),
-    counts,
     make(
       "fieldset",
       { class: "luck-sliders" },
@@ -160,6 +163,7 @@ function build(data) {
       },
       "Repeat with other luck",
     ),
+    counts,
   );
   ask(data.presets[0]);
   return make(

@@ -78,15 +78,16 @@ export function count(network) {
   return { dead: all.filter((accuracy) => accuracy === null).length, all: all.length };
 }
 
-/** A group of radio buttons. @param {string} name @param {string} legend @param {[string, string][]} options
+/** A group of radio buttons, each with its text and perhaps a second line.
+ * @param {string} name @param {string} legend @param {[string, string, HTMLElement?][]} options
  * @param {string} chosen @param {(value: string) => void} choose */
 function radios(name, legend, options, chosen, choose) {
   const group = make("fieldset", {}, make("legend", {}, legend));
-  for (const [value, text] of options) {
+  for (const [value, text, below] of options) {
     const input = make("input", { type: "radio", name, value });
     input.checked = value === chosen;
     input.addEventListener("change", () => choose(value));
-    group.append(make("label", {}, input, make("span", {}, text)));
+    group.append(make("label", {}, input, make("span", {}, text, ...(below ? [" ", below] : []))));
   }
   return group;
 }
@@ -147,19 +148,22 @@ export async function start(element) {
   const net = make("div", { class: "paths-net", role: "group", "aria-label": "The network, from image to classes" });
   const value = make("p", { class: "paths-value" });
   const bar = make("div", { class: "paths-bar", "aria-hidden": "true" }, make("i"), make("b"), make("u"));
-  const scale = make("div", { class: "paths-scale", "aria-hidden": "true" }, make("span", {}, "0"), make("span", {}, "100 %"));
+  const scale = make("div", { class: "paths-scale", "aria-hidden": "true" },
+    make("span", { style: "left: 10%" }, "guessing"), make("span", { style: "left: var(--whole)" }, "all on"));
   const words = make("p", { class: "paths-words" });
   const reset = make("button", { type: "button", class: "paths-reset" }, "Switch everything on");
   const result = make("div", { class: "paths-result" }, make("div", { role: "status" }, value, bar, scale, words), reset);
+  /** @type {Map<string, HTMLElement>} */
+  const beside = new Map(); // the accuracy of each seed, with the same parts silent
   const facts = make("p", { class: "paths-facts" });
   const legend = make("p", { class: "paths-legend" });
   legend.innerHTML = "<i class='paths-key'>7</i> a living channel and the points that its silence costs " +
     "<i class='paths-key-dot'></i> a dead one";
   reset.addEventListener("click", () => { state.off = []; state.channel = null; show(); });
 
-  /** @param {string} name */
+  /** What is silent stays so, but each network has channels of its own. @param {string} name */
   function open(name) {
-    Object.assign(state, { network: name, off: [], channel: null });
+    Object.assign(state, { network: name, channel: null });
     build();
     show();
   }
@@ -172,7 +176,10 @@ export async function start(element) {
     const id = element.id || "paths";
     const recipes = radios(`${id}-recipe`, "Trained with", names.map((each) => [each, RECIPES[each]]), recipe,
       (each) => open(measured.networks[`${each}-seed${seed}`] ? `${each}-seed${seed}` : `${each}-seed0`));
-    const starts = radios(`${id}-seed`, "Seed", seeds.map((each) => [each, each]), String(seed),
+    beside.clear();
+    for (const each of seeds) beside.set(`${recipe}-seed${each}`, make("small"));
+    const starts = radios(`${id}-seed`, "The same training from other starting points",
+      seeds.map((each) => [each, `seed ${each}`, beside.get(`${recipe}-seed${each}`)]), String(seed),
       (each) => open(`${recipe}-seed${each}`));
     choose.replaceChildren(...(names.length > 1 ? [recipes] : []), starts);
     if (focused) {
@@ -205,8 +212,12 @@ export async function start(element) {
     const network = current();
     const now = accuracy(network, state);
     value.replaceChildren(make("b", {}, `${now.toFixed(1)} %`), ` of ${measured.images.toLocaleString("en")} validation images right`);
-    bar.style.setProperty("--now", `${now}%`);
-    bar.style.setProperty("--whole", `${network.parts[""]}%`);
+    result.style.setProperty("--now", `${now}%`);
+    result.style.setProperty("--whole", `${network.parts[""]}%`);
+    for (const [name, text] of beside) {
+      const there = name === state.network ? now : accuracy(measured.networks[name], { ...state, channel: null });
+      text.textContent = `${there.toFixed(1)} %`;
+    }
     words.textContent = verdict(network, state);
     reset.disabled = !state.off.length && !state.channel;
     for (const each of net.querySelectorAll("[data-part]")) {
