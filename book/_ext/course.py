@@ -64,9 +64,20 @@ class ComputingPlan(Table):
 
 
 def keep_local(app, page, template, context, doctree):
-    """Leave out other hosts' scripts and styles, and Thebe's, which fetches its own: no page needs them."""
-    context["css_files"] = [file for file in context.get("css_files", []) if "://" not in str(file.filename)]
-    scripts = [file for file in context.get("script_files", []) if not _asks_elsewhere(file)]
+    """Leave out other hosts' scripts and styles, and Thebe's, which fetches its own: no page needs them.
+    Those of cards and tabs are left out where there are none."""
+    designed = 'class="sd-' in context.get("body", "")
+    unused = ("://", "thebe") if designed else ("://", "thebe", "sphinx-design", "design-tabs")
+    context["css_files"] = [
+        file
+        for file in context.get("css_files", [])
+        if not any(name in str(file.filename) for name in unused)
+    ]
+    scripts = [
+        file
+        for file in context.get("script_files", [])
+        if not _asks_elsewhere(file) and not any(name in str(file.filename) for name in unused)
+    ]
     # Sphinx adds MathJax to a page if there is a formula on the page or on those below it in the contents.
     formulas = doctree and any(doctree.findall(lambda n: isinstance(n, nodes.math | nodes.math_block)))
     context["script_files"] = [file for file in scripts if formulas or "mathjax" not in str(file.filename)]

@@ -50,6 +50,18 @@ def test_a_page_without_formulas_fetches_no_mathjax():
     assert not [file for file in found()["book/intro.html"]["files"] if "mathjax" in file["url"]]
 
 
+@needs_browser
+@pytest.mark.parametrize("path", WALKED)
+def test_a_page_fetches_no_index_of_the_site(path):
+    """That is for the page of the search, see book/_templates/layout.html."""
+    assert not [file for file in found()[path]["files"] if "search" in file["url"]]
+
+
+@needs_site
+def test_the_page_of_the_search_has_the_index():
+    assert "searchindex.js" in (SITE / "search.html").read_text(encoding="utf-8")
+
+
 @needs_site
 def test_the_site_fits_on_a_small_stick():
     assert sum(path.stat().st_size for path in SITE.rglob("*") if path.is_file()) <= 60_000_000
