@@ -21,6 +21,7 @@ from .charts import (
     verdicts,
 )
 from .diagrams import network
+from .landscapes import landscape
 from .volumes import volumes
 
 __all__ = [
