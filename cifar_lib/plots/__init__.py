@@ -37,6 +37,7 @@ __all__ = [
     "differences",
     "dots",
     "ladder",
+    "landscape",
     "lines",
     "network",
     "pictures",
