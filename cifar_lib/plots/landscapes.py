@@ -25,7 +25,7 @@ def landscape(
     slow down there.
 
     Args:
-        function: weights, float64 [rows, columns, 2] -> losses [rows, columns].
+        function: weights, float64 [N, 2] -> losses [N].
         paths: label -> weights [steps, 2], in the order of the steps; points may lie outside.
         corners: the lowest and the highest weights of the picture, each of them a pair.
     """
@@ -33,7 +33,8 @@ def landscape(
     (left, bottom), (right, top) = corners
     places = [torch.linspace(*ends, 60, dtype=torch.float64) for ends in ((left, right), (bottom, top))]
     weights = torch.stack(torch.meshgrid(*places, indexing="xy"), dim=-1)
-    losses = function(weights).detach().numpy()
+    # Row by row, because a loss over thousands of images would need much memory for all places at once.
+    losses = torch.stack([function(row).detach() for row in weights]).numpy()
     levels = losses.min() + np.ptp(losses) * np.linspace(0.06, 1, 16) ** 2
     contours = axis.contour(*(place.numpy() for place in places), losses, levels=levels, cmap="Greys_r")
     contours.set(linewidths=0.8, alpha=0.7)
