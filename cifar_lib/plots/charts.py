@@ -175,7 +175,8 @@ def differences(
     axis.axvline(0, color=INK, lw=1)
     for row, (label, (value, low, high)) in enumerate(gaps.items()):
         color, face = (COLORS[0], COLORS[0]) if label in found else (QUIET, "white")
-        axis.plot([low, high], [row, row], color=color, lw=2, solid_capstyle="butt")
+        # "-", because the style's cycle turns to dashes after seven lines.
+        axis.plot([low, high], [row, row], "-", color=color, lw=2, solid_capstyle="butt")
         axis.plot(value, row, "o", color=color, markerfacecolor=face, ms=7)
         text = f"{value:+.1f}".replace("-", "−")
         right = value if np.isnan(high) else high

@@ -270,6 +270,12 @@ def test_differences_draws_each_difference_on_its_interval_beside_zero():
     assert words(axis) == ("three gaps", "points", "")
 
 
+def test_differences_draws_every_interval_through():
+    axis = plots.differences({str(i): (1.0, 0.0, 2.0) for i in range(12)}, "", xlabel="")
+    intervals = [line for line in axis.lines[1:] if line.get_marker() == "None"]
+    assert len(intervals) == 12 and {line.get_linestyle() for line in intervals} == {"-"}
+
+
 def test_differences_keeps_the_order_of_its_rows_from_the_top():
     axis = plots.differences(GAPS, "", xlabel="")
     assert list(axis.get_yticks()) == [0, 1, 2] and tick_labels(axis.yaxis) == list(GAPS)
