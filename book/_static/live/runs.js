@@ -320,7 +320,7 @@ function filterForm(groups, ask) {
   const form = make(
     "form",
     { class: "runs-filter", submit: (event) => event.preventDefault() },
-    make("label", {}, "Find ", make("input", { name: "text", type: "search", placeholder: "recipe, data or network" })),
+    make("label", {}, "Find ", make("input", { name: "text", type: "search", placeholder: "grey, resnet …" })),
     select("data", "Data", (group) => group.data),
     select("images", "Test images", (group) => String(group.test_images)),
     make(
