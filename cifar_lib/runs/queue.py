@@ -39,6 +39,7 @@ class Claim(enum.Enum):
 
 
 def _print(text: object, event: str | None = None, **fields: Any) -> None:
+    """Print a text; the event and its fields are for programs."""
     print(text, flush=True)
 
 
