@@ -59,7 +59,12 @@ def test_json_has_a_line_for_each_photograph(photo, capsys):
 
 def test_without_a_name_the_most_accurate_network_answers(photo, capsys):
     assert main(["predict", str(photo)]) == 0
-    assert capsys.readouterr().out.startswith(f"{runs.pretrained_names()[0]}: right about")
+    out = capsys.readouterr().out
+    best = runs.load_pretrained(runs.pretrained_names()[0])
+    assert out.startswith(f"{best.name}: the mean over 6 views of each image; right about")
+    assert f"{best.card.views.test_accuracy:.1%}" in out
+    shares = best.classify(data.photograph(photo)[None], 6)[0]
+    assert rows(out)[0] == [f"{shares.max():.1%}", best.classes[shares.argmax()]]
 
 
 def test_fit_is_said_and_done(photo, capsys, monkeypatch):

@@ -55,6 +55,15 @@ def test_the_accuracies_are_those_of_the_stored_predictions(name):
         assert recall == pytest.approx(right[labels["test"] == label].double().mean().item())
 
 
+def test_the_quick_network_s_accuracy_over_views_is_that_of_the_stored_predictions():
+    card, found = runs.load_card("fast-lean"), runs.load_pretrained_predictions("fast-lean")
+    labels, _ = runs.load_labels(LABELS)
+    assert card.views.number == recipes.get("fast-lean").views == 6
+    assert card.views.val_accuracy == found["val_views"].accuracy(labels["val"])
+    assert card.views.test_accuracy == found["test_views"].accuracy(labels["test"]) > 0.93
+    assert card.views.test_interval == pytest.approx(evaluate.interval(card.views.test_accuracy, 10_000))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_calibration_error_is_that_of_the_stored_probabilities(name):
     """They are kept in steps of 1/255, and those of images near a limit of two bins may change their bin."""
@@ -104,6 +113,14 @@ def test_a_loaded_network_is_ready_to_classify():
     pixels = torch.from_numpy(fakes.images(3)[0])
     expected = (evaluate.predict(found.network, pixels) / 1.4146).softmax(1)
     assert torch.allclose(found.classify(pixels), expected)
+
+
+def test_views_have_a_temperature_of_their_own():
+    found, pixels = runs.load_pretrained("fast-lean"), torch.from_numpy(fakes.images(3)[0])
+    assert found.views == 6 and found.card.views.temperature != found.temperature
+    for views, temperature in ((6, found.card.views.temperature), (1, found.temperature)):
+        expected = (evaluate.predict(found.network, pixels, views) / temperature).softmax(1)
+        assert torch.allclose(found.classify(pixels, views), expected)
 
 
 def test_publish_measures_the_mean_over_the_recipe_s_views(recorded_folder, tmp_path, tiny, monkeypatch):
