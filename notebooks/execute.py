@@ -6,6 +6,7 @@ python notebooks/execute.py 03 05        those whose name starts so
 
 import base64
 import hashlib
+import io
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import nbclient
 import nbformat
+from PIL import Image, ImageChops, ImageStat
 
 from cifar_lib.system.files import atomic_write
 
@@ -77,6 +79,9 @@ def tidy(notebook):
     """Leave nothing that differs from one execution to the next; note what was run."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            if picture := output.get("data", {}).get("image/png"):
+                output.data["image/png"] = compact(picture)
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": KERNEL,
@@ -88,6 +93,16 @@ def tidy(notebook):
             },
         }
     )
+
+
+def compact(picture):
+    """A figure, as base64, with 256 colours where that is not seen: a chart, not a photograph."""
+    full = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
+    few = full.quantize(256, dither=Image.Dither.NONE)
+    seen = max(ImageStat.Stat(ImageChops.difference(full, few.convert("RGB"))).mean) > 1
+    file = io.BytesIO()
+    (full if seen else few).save(file, "png", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def code_hash(notebook):

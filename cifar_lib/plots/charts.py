@@ -20,6 +20,11 @@ from ..evaluate import mean_and_spread
 from ..runs import Run
 
 plt.style.use(Path(__file__).with_name("course.mplstyle"))
+if "matplotlib_inline" in plt.get_backend() or plt.get_backend() == "inline":
+    # In a notebook: two pixels per point, which a sharp screen needs, in the same size on the page.
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    set_matplotlib_formats("retina")
 
 # The palette of Okabe and Ito (2008), whose colours differ for every kind of colour vision.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
