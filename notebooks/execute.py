@@ -96,7 +96,7 @@ def tidy(notebook):
 
 
 def compact(picture):
-    """A figure, as base64, with 256 colours where that is not seen: a chart, not a photograph."""
+    """A figure, as base64, with 256 colours where that is not seen, as in charts."""
     full = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
     few = full.quantize(256, dither=Image.Dither.NONE)
     seen = max(ImageStat.Stat(ImageChops.difference(full, few.convert("RGB"))).mean) > 1

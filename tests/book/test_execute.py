@@ -1,8 +1,13 @@
 """Executing a chapter again changes nothing."""
 
+import base64
+import io
+
 import execute
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 
 @pytest.fixture
@@ -12,7 +17,7 @@ def notebook(tmp_path):
         nbformat.v4.new_markdown_cell(
             "# Small\n[Open in Colab](https://colab.research.google.com/github/)", id="title"
         ),
-        nbformat.v4.new_code_cell("import matplotlib.pyplot as plt\nprint(1 + 1)", id="sum"),
+        nbformat.v4.new_code_cell("from cifar_lib.plots.charts import plt\nprint(1 + 1)", id="sum"),
         nbformat.v4.new_code_cell("plt.plot([1, 2])\nplt.show()", id="figure"),
     ]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
@@ -66,3 +71,31 @@ def test_the_librarys_hash_covers_every_room(monkeypatch, tmp_path):
         (tmp_path / place).write_text("after")
         hashes.add(execute.library_hash())
     assert len(hashes) == 1 + len(places)
+
+
+def as_png(pixels):
+    """Pixels [H, W, 3] as an output holds them."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def shown(picture):
+    return Image.open(io.BytesIO(base64.b64decode(picture)))
+
+
+def test_a_chart_is_kept_with_256_colours_and_a_photograph_as_it_is():
+    chart = np.full((64, 64, 3), 255, np.uint8)
+    chart[10:20, :, 0] = np.arange(64)  # a soft edge, as letters have it
+    photograph = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    small = shown(execute.compact(as_png(chart)))
+    assert small.mode == "P" and np.abs(np.asarray(small.convert("RGB"), int) - chart).mean() < 1
+    assert np.array_equal(shown(execute.compact(as_png(photograph))), photograph)
+    assert execute.compact(execute.compact(as_png(chart))) == execute.compact(as_png(chart))
+
+
+def test_a_figure_has_two_pixels_per_point_and_says_its_size(notebook):
+    execute.execute(notebook)
+    output = nbformat.read(notebook, 4).cells[2].outputs[-1]
+    width, height = shown(output.data["image/png"]).size
+    assert output.metadata["image/png"] == {"width": width // 2, "height": height // 2}
