@@ -16,9 +16,8 @@ def size(file):
 
 
 def set_widths(app, document):
-    folder = Path(app.env.doc2path(app.env.docname)).parent
     for image in document.findall(nodes.image):
-        file = folder / image["uri"]
+        file = Path(app.srcdir) / image["uri"]
         if "jupyter_execute" in file.parts and file.suffix == ".png" and "width" not in image:
             image["width"] = f"{size(file)[0] // 2}px"
 
