@@ -23,6 +23,7 @@ TINY = {
     "plain": ["--data", "toy", "--images", "100", "--batch", "50", "--epochs", "2"],
     "roofline": ["study-quick", "--data", "toy", "--steps", "1"],
     "scaling": ["--batches", "8", "--steps", "2", "--rounds", "1"],
+    "worked_example": ["--images", "100", "--seeds", "2"],
 }
 
 
@@ -156,3 +157,31 @@ def test_limits_swaps_images_only_within_their_class():
     swapped = benchmark("limits").within_class(truth, torch.Generator().manual_seed(0))
     assert sorted(swapped.tolist()) == list(range(60))
     assert torch.equal(truth[swapped], truth) and swapped.tolist() != list(range(60))
+
+
+def test_the_worked_example_chooses_a_rate_on_validation_images_and_reports_each_difference(
+    monkeypatch, capsys
+):
+    example = benchmark("worked_example")
+    monkeypatch.setattr(sys, "argv", ["worked_example.py", *TINY["worked_example"]])
+    validation = {0.001: 0.3, 0.003: 0.5, 0.01: 0.4, 0.03: 0.1}
+    rates = []
+
+    def trained(recipe, dataset, seed):
+        if seed != example.CHOOSING:
+            rates.append(recipe.rate)
+        model = models.build(recipe.replace(model="mlp", options={"hidden": [4]}), dataset.shape)
+        return Namespace(model=model, history=[{"val_accuracy": validation[recipe.rate]}])
+
+    monkeypatch.setattr(example, "train", trained)
+    torch.manual_seed(0)
+    example.main()
+    printed = capsys.readouterr().out
+    assert set(rates) == {0.003} and len(rates) == 5 * 2
+    differences = printed.partition("differences in points")[2].splitlines()[1:]
+    assert [line.split("  ")[1] for line in differences] == [
+        "LeNet-5 less MLP",
+        "LeNet-5 less MLP, moved",
+        "the growth of that lead",
+        "LeNet-5 in colour less grey",
+    ]
