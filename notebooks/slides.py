@@ -2,8 +2,9 @@
 
 python notebooks/slides.py [FOLDER]     by default _build/slides
 
-Questions and figures are slides, one column per section, and the prose is the speaker's
-notes (press S). nbconvert makes the decks, and reveal.js shows them.
+Questions with their answers, figures, tables and equations are slides, one column per
+section, and the prose is the speaker's notes (press S). nbconvert makes the decks, and
+reveal.js shows them.
 """
 
 import re
@@ -16,7 +17,11 @@ from nbconvert.exporters import SlidesExporter
 from nbformat.v4 import new_markdown_cell
 
 FOLDER = Path(__file__).resolve().parent
-QUESTION = re.compile(r"(?m)^> \*\*Predict\.\*\*(?:.*\n?)(?:^>.*\n?)*")
+# What of the prose is shown instead of said.
+QUESTION = r"^> \*\*Predict\.\*\*.*\n?(?:^>.*\n?)*"
+TABLE = r"(?:^\|.*\n?)+"
+EQUATION = r"^\$\$[^$]+\$\$"
+SHOWN = re.compile(f"(?m){QUESTION}|{TABLE}|{EQUATION}")
 # Marks that a deck cannot show: where a number comes from, live parts, citations.
 MARKS = re.compile(r"<!--.*?-->|</?div[^>]*>| ?\{cite(?::t|:p)?\}`[^`]*`", re.DOTALL)
 ROLE = re.compile(r"\{[a-z:]+\}`([^`<]*?) ?(?:<[^>]*>)?`")
@@ -24,11 +29,15 @@ NEAR = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]*\)")  # a link within the site
 
 
 STYLE = """<style>
-.reveal .jp-RenderedMarkdown, .reveal blockquote p { font-size: 26px }
+.reveal .jp-RenderedMarkdown, .reveal blockquote p { font-size: 30px }
 .reveal h1 { font-size: 56px; }
 .reveal h2 { font-size: 42px; }
 .reveal blockquote { width: 90%; font-style: normal; box-shadow: none; }
-.reveal .jp-RenderedMarkdown img { width: 100%; }
+.reveal .jp-RenderedMarkdown img { display: block; margin: 0 auto; width: 100%;
+  max-height: 500px; object-fit: contain; }
+.reveal .jp-RenderedMarkdown pre { box-shadow: none; font-size: 22px; width: 100%;
+  white-space: pre-wrap; }
+.reveal .jp-RenderedMarkdown table { font-size: 22px; }
 </style>"""
 
 
@@ -42,11 +51,16 @@ def main(folder):
 
 def deck(notebook, quiz):
     """The chapter as a notebook of which each cell says what part of a deck it is."""
-    cells = []
+    cells, asked = [], False
     for cell in notebook.cells:
         if cell.id in ("quiz", "exercises"):
             break
-        cells += prose(cell) if cell.cell_type == "markdown" else figure(cell)
+        if cell.cell_type == "markdown":
+            cells += prose(cell)
+            asked = "> **Predict.**" in cell.source
+        else:
+            cells += figure(cell) or (printed(cell) if asked else [])
+            asked = False
     for number, question in enumerate(quiz, start=1):
         asked, answered = quizzes.parts(number, question)
         cells += [part("slide", asked), part("fragment", answered)]
@@ -59,7 +73,7 @@ def part(kind, text):
 
 
 def prose(cell):
-    """A section's beginning and its questions as slides, everything else as notes."""
+    """A section's beginning and what it shows as slides, everything else as notes."""
     text = readable(cell.source)
     if cell.id == "title":
         aims, _, rest = text.partition("\n> **Time**")
@@ -67,11 +81,17 @@ def prose(cell):
         return [part("slide", f"{STYLE}\n\n{aims}"), part("notes", told)]
     if cell.id == "evidence":
         return [part("slide", text)]
+    sections = re.split(r"(?m)^(?=##+ )", text)
+    return [slide for section in sections if section for slide in column(section)]
+
+
+def column(text):
+    """The slides and the notes of a section, or of a part of one without a heading."""
     heading, _, body = text.partition("\n") if text.startswith("#") else ("", "", text)
-    asked = [match.strip() for match in QUESTION.findall(body)]
-    told = QUESTION.sub("", body).strip()
+    shown = [match.strip() for match in SHOWN.findall(body)]
+    told = re.sub(r"\n{3,}", "\n\n", SHOWN.sub("", body)).strip()
     slides = [part("slide", f"{heading}\n\n{first_sentence(told)}")] if heading else []
-    slides += [part("subslide", question) for question in asked]
+    slides += [part("subslide", piece) for piece in shown]
     return slides + ([part("notes", told)] if told else [])
 
 
@@ -97,13 +117,21 @@ def figure(cell):
     ]
 
 
+def printed(cell):
+    """What a cell prints: the answer to a question that no figure answers."""
+    text = "".join(output.get("text", "") for output in cell.outputs).strip()
+    return [part("subslide", f"```text\n{text}\n```")] if text else []
+
+
 def readable(text):
-    """Markdown that needs neither Sphinx nor the site's other pages."""
-    return NEAR.sub(r"\1", ROLE.sub(r"\1", MARKS.sub("", text))).strip()
+    """Markdown that needs neither Sphinx nor the site's other pages, nor any cells."""
+    text = NEAR.sub(r"\1", ROLE.sub(r"\1", MARKS.sub("", text))).strip()
+    return text.replace("before you run the next cell", "before the next slide")
 
 
 def in_html(notebook):
     exporter = SlidesExporter()
+    exporter.reveal_width, exporter.reveal_height = "1280", "720"
     exporter.reveal_scroll = True  # some evidence is longer than a screen
     return exporter.from_notebook_node(notebook)[0]
 

@@ -1,5 +1,6 @@
 """The slides: each chapter's figures and questions are shown, its prose is said, its code stays away."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -44,9 +45,41 @@ def test_every_section_is_a_column_and_every_question_is_shown(pair):
     for cell in chapter.cells:
         if cell.id in ("quiz", "exercises"):
             break
-        if cell.cell_type == "markdown" and cell.source.startswith("## "):
-            assert cell.source.splitlines()[0] in columns
+        if cell.cell_type == "markdown":
+            for heading in re.findall(r"(?m)^##+ .*", cell.source):
+                assert heading in columns
         assert cell.source.count("> **Predict.**") <= shown.count("> **Predict.**")
+
+
+def deck_of(*cells):
+    end = nbformat.v4.new_markdown_cell("## Exercises", id="exercises")
+    made = slides.deck(nbformat.v4.new_notebook(cells=[*cells, end]), []).cells
+    return [(cell.metadata.slideshow.slide_type, cell.source) for cell in made]
+
+
+def code(text):
+    return nbformat.v4.new_code_cell("", outputs=[nbformat.v4.new_output("stream", text=text)])
+
+
+def test_what_a_cell_prints_is_shown_where_it_answers_a_question():
+    asked = nbformat.v4.new_markdown_cell("Look.\n\n> **Predict.** How many, before you run the next cell?")
+    assert deck_of(asked, code("seven"), code("else")) == [
+        ("subslide", "> **Predict.** How many, before the next slide?"),
+        ("notes", "Look."),
+        ("subslide", "```text\nseven\n```"),
+    ]
+
+
+def test_tables_and_equations_are_shown_and_the_prose_around_them_is_said():
+    text = "## One\n\nFirst. Second.\n\n| a |\n|---|\n| 1 |\n\n$$x = 1$$\n\nLast.\n\n## Two\n\nThird."
+    assert deck_of(nbformat.v4.new_markdown_cell(text)) == [
+        ("slide", "## One\n\nFirst."),
+        ("subslide", "| a |\n|---|\n| 1 |"),
+        ("subslide", "$$x = 1$$"),
+        ("notes", "First. Second.\n\nLast."),
+        ("slide", "## Two\n\nThird."),
+        ("notes", "Third."),
+    ]
 
 
 def test_no_mark_of_the_site_is_left(pair):
