@@ -119,7 +119,7 @@ def figure(cell):
 
 def printed(cell):
     """What a cell prints: the answer to a question that no figure answers."""
-    text = "".join(output.get("text", "") for output in cell.outputs).strip()
+    text = "".join(output.get("text", "") for output in cell.outputs).strip("\n")
     return [part("subslide", f"```text\n{text}\n```")] if text else []
 
 

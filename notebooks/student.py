@@ -13,10 +13,14 @@ import re
 import sys
 from pathlib import Path
 
+import address
 import nbformat
 
 FOLDER = Path(__file__).resolve().parent
 POINTS = 5
+PAGE = re.compile(
+    r"\]\(\.\./(book/[^)#]+)\.md(#[^)]*)?\)"
+)  # a link to a page of the site
 STUB = "# Exercise {number}: replace these two lines.\nraise NotImplementedError\n"
 
 
@@ -30,6 +34,7 @@ def main(folder):
 def student_edition(notebook):
     """The notebook without outputs, and with a stub for each solution."""
     ids = {cell.id for cell in notebook.cells}
+    site = address.site(address.address()[0])  # the edition lies beside no pages
     cells = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -37,6 +42,7 @@ def student_edition(notebook):
                 continue
             # The link leads to the edition with solutions.
             cell.source = re.sub(r"(> *\n)?> *\[Open in Colab\].*\n?", "", cell.source)
+            cell.source = PAGE.sub(rf"]({site}\1.html\2)", cell.source)
         else:
             cell.outputs, cell.execution_count = [], None
             kind, _, name = cell.id.partition("-")

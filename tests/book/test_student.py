@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+import address
 import nbclient
 import nbformat
 import pytest
@@ -67,6 +68,23 @@ def test_no_line_of_a_solution_and_no_output_is_left(pair):
     assert [line for line in own if line in text] == []
     assert not any(cell.get("outputs") for cell in edition.cells)
     assert "What the solution" not in text
+
+
+def test_links_stay_in_the_folder_or_are_whole(pair):
+    _, edition = pair
+    text = "\n".join(cell.source for cell in edition.cells if cell.cell_type == "markdown")
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    near = {link.partition("#")[0] for link in links if not link.startswith(("https://", "#", "data:"))}
+    assert near <= {path.name for path in CHAPTERS}
+
+
+def test_a_link_to_a_page_leads_to_the_site():
+    text = "[One](../book/luck.md), [two](../book/glossary.md#terms), [three](02_fully_connected.ipynb)"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
+    site = address.site(address.address()[0])
+    assert student.student_edition(notebook).cells[0].source == (
+        f"[One]({site}book/luck.html), [two]({site}book/glossary.html#terms), [three](02_fully_connected.ipynb)"
+    )
 
 
 def test_what_is_no_solution_stays_and_needs_none(pair):
