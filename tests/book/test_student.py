@@ -79,11 +79,11 @@ def test_links_stay_in_the_folder_or_are_whole(pair):
 
 
 def test_a_link_to_a_page_leads_to_the_site():
-    text = "[One](../book/luck.md), [two](../book/glossary.md#terms), [three](02_fully_connected.ipynb)"
+    text = "[One](../book/luck.md), [two](../book/glossary.md#terms), [three](05_x.ipynb)"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
     site = address.site(address.address()[0])
     assert student.student_edition(notebook).cells[0].source == (
-        f"[One]({site}book/luck.html), [two]({site}book/glossary.html#terms), [three](02_fully_connected.ipynb)"
+        f"[One]({site}book/luck.html), [two]({site}book/glossary.html#terms), [three](05_x.ipynb)"
     )
 
 
