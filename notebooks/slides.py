@@ -64,8 +64,20 @@ def deck(notebook, quiz):
     for number, question in enumerate(quiz, start=1):
         asked, answered = quizzes.parts(number, question)
         cells += [part("slide", asked), part("fragment", answered)]
-    notebook.cells = cells
+    notebook.cells = with_joined_notes(cells)
     return notebook
+
+
+def with_joined_notes(cells):
+    """The cells with one note per slide, because reveal.js shows only the first."""
+    joined = []
+    for cell in cells:
+        kinds = [one.metadata.slideshow.slide_type for one in (*joined[-1:], cell)]
+        if kinds == ["notes", "notes"]:
+            joined[-1].source += f"\n\n{cell.source}"
+        else:
+            joined.append(cell)
+    return joined
 
 
 def part(kind, text):
@@ -91,8 +103,8 @@ def column(text):
     shown = [match.strip() for match in SHOWN.findall(body)]
     told = re.sub(r"\n{3,}", "\n\n", SHOWN.sub("", body)).strip()
     slides = [part("slide", f"{heading}\n\n{first_sentence(told)}")] if heading else []
-    slides += [part("subslide", piece) for piece in shown]
-    return slides + ([part("notes", told)] if told else [])
+    slides += [part("notes", told)] if told else []
+    return slides + [part("subslide", piece) for piece in shown]
 
 
 def first_sentence(text):

@@ -64,8 +64,8 @@ def code(text):
 def test_what_a_cell_prints_is_shown_where_it_answers_a_question():
     asked = nbformat.v4.new_markdown_cell("Look.\n\n> **Predict.** How many, before you run the next cell?")
     assert deck_of(asked, code("seven"), code("else")) == [
-        ("subslide", "> **Predict.** How many, before the next slide?"),
         ("notes", "Look."),
+        ("subslide", "> **Predict.** How many, before the next slide?"),
         ("subslide", "```text\nseven\n```"),
     ]
 
@@ -74,12 +74,17 @@ def test_tables_and_equations_are_shown_and_the_prose_around_them_is_said():
     text = "## One\n\nFirst. Second.\n\n| a |\n|---|\n| 1 |\n\n$$x = 1$$\n\nLast.\n\n## Two\n\nThird."
     assert deck_of(nbformat.v4.new_markdown_cell(text)) == [
         ("slide", "## One\n\nFirst."),
+        ("notes", "First. Second.\n\nLast."),
         ("subslide", "| a |\n|---|\n| 1 |"),
         ("subslide", "$$x = 1$$"),
-        ("notes", "First. Second.\n\nLast."),
         ("slide", "## Two\n\nThird."),
         ("notes", "Third."),
     ]
+
+
+def test_a_slide_has_one_note_because_no_second_would_be_shown():
+    texts = [nbformat.v4.new_markdown_cell(text) for text in ("## One\n\nFirst.", "More.", "Still more.")]
+    assert deck_of(*texts) == [("slide", "## One\n\nFirst."), ("notes", "First.\n\nMore.\n\nStill more.")]
 
 
 def test_no_mark_of_the_site_is_left(pair):
