@@ -49,12 +49,11 @@ export async function fromFile(file) {
 export async function camera(panel, take, close) {
   const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   panel.innerHTML = `<video playsinline muted aria-label="What the camera sees"></video>
-    <div class="net-row"><button type="button" data-do="take">Take the picture</button>
+    <div class="net-row"><button type="button" data-do="take" disabled>Take the picture</button>
     <button type="button" data-do="close">Close the camera</button></div>`;
   panel.hidden = false;
   const video = /** @type {HTMLVideoElement} */ (panel.querySelector("video"));
   video.srcObject = stream;
-  await video.play();
   const stop = () => {
     for (const track of stream.getTracks()) track.stop();
     close();
@@ -65,6 +64,8 @@ export async function camera(panel, take, close) {
     stop();
   };
   closing.onclick = stop;
+  await video.play(); // before it, there is no picture to take
+  taking.disabled = false;
   taking.focus();
   return stop;
 }
