@@ -55,7 +55,12 @@ async function violations(options) {
 function shape() {
   const elements = [...document.querySelectorAll("article *")];
   const outside = elements.filter((element) => element.getBoundingClientRect().right > innerWidth);
+  const distorted = [...document.querySelectorAll("article img")].filter((image) => {
+    const { width, height } = image.getBoundingClientRect();
+    return image.naturalWidth && Math.abs((width / height) / (image.naturalWidth / image.naturalHeight) - 1) > 0.05;
+  });
   return {
+    distorted: distorted.map((image) => image.src),
     shown: document.documentElement.dataset.theme,
     excess: document.scrollingElement.scrollWidth - innerWidth,
     widest: outside.at(-1)?.outerHTML.slice(0, 80),

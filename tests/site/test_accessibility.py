@@ -28,6 +28,7 @@ def test_page_can_be_used_by_all(path, theme, width):
     view = audit()[path][theme, width]
     assert view["shown"] == theme
     assert view["violations"] == []
+    assert view["distorted"] == []
     assert view["excess"] <= 0, f"{view['excess']} pixels to scroll sideways: {view['widest']}"
 
 
