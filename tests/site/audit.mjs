@@ -55,10 +55,10 @@ async function violations(options) {
 function shape() {
   const elements = [...document.querySelectorAll("article *")];
   const outside = elements.filter((element) => element.getBoundingClientRect().right > innerWidth);
-  const distorted = [...document.querySelectorAll("article img")].filter((image) => {
-    const { width, height } = image.getBoundingClientRect();
-    return image.naturalWidth && Math.abs((width / height) / (image.naturalWidth / image.naturalHeight) - 1) > 0.05;
-  });
+  // `width` and `height` are those of the picture as it is shown, without a frame around it.
+  const distorted = [...document.querySelectorAll("article img")].filter((image) =>
+    image.naturalWidth
+    && Math.abs((image.width / image.height) / (image.naturalWidth / image.naturalHeight) - 1) > 0.05);
   return {
     distorted: distorted.map((image) => image.src),
     shown: document.documentElement.dataset.theme,
