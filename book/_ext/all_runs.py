@@ -148,13 +148,13 @@ def agreement(found, names):
     right = {}
     for name, group in zip(names, found, strict=True):
         if all(runs.predictions_file(run.recipe.name, run.seed).exists() for run in group):
-            base = group[0].recipe.data.partition("/")[0]
-            right[name] = base, runs.right_answers(group).numpy()
+            labels = runs.labels_file(group[0].recipe.data)
+            right[name] = labels, runs.right_answers(group).numpy()
     counted = {}
-    for a, (base_a, right_a) in right.items():
-        for b, (base_b, right_b) in right.items():
+    for a, (labels_a, right_a) in right.items():
+        for b, (labels_b, right_b) in right.items():
             same = a == b
-            alike = base_a == base_b and right_a.shape[1] == right_b.shape[1]
+            alike = labels_a == labels_b and right_a.shape[1] == right_b.shape[1]
             if alike and a <= b and not (same and len(right_a) < 2):
                 counted[f"{a} {b}"] = pairs(right_a, right_b, same)
     return counted

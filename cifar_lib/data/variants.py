@@ -97,3 +97,4 @@ VARIANTS: dict[str, Callable[[Images], Images]] = {
     "noise": colour_noise,
     "moved-noise": lambda images: colour_noise(shift_randomly(images)),
 }
+OTHER_LABELS = {"random-labels"}  # the variants whose images have other labels than the data set's

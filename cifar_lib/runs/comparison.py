@@ -184,9 +184,10 @@ def _on_same_images(runs):
     """Whether all runs have predictions, for the same images in the same order."""
     if not all(predictions_file(run.recipe.name, run.seed, run.folder).exists() for run in runs):
         return False
-    # A variant changes the images but keeps the order of the originals, so it can be paired with them.
+    # A variant changes the images but keeps the order of the originals, and mostly their labels, so that it
+    # can be paired with them.
     originals = {
-        (run.data["name"].partition("/")[0], run.data["fingerprint"].partition("/")[0], run.data["n_test"])
+        (labels_file(run.data["name"]).name, run.data["fingerprint"].partition("/")[0], run.data["n_test"])
         for run in runs
     }
     tests = {(run.data["name"], run.data.get("test_fingerprint")) for run in runs}

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .. import CourseError
 from ..data import cache_folder
+from ..data.variants import OTHER_LABELS
 from ..recipes import Recipe
 from ..training import RunKey
 from .predictions import Predictions, load_predictions
@@ -335,8 +336,12 @@ def predictions_file(name: str, seed: int, folder: Path | str | None = None) -> 
 
 
 def labels_file(data: str, folder: Path | str | None = None) -> Path:
-    """Where the labels are kept that the predictions of a data set and of its variants are compared with."""
-    return _place(f"{data.partition('/')[0]}.labels.gz", folder)
+    """Where the labels are kept that the predictions on a data set, or on a variant of it, are compared with.
+
+    A variant has the labels of its data set, unless it is one of `data.variants.OTHER_LABELS`.
+    """
+    base, _, variant = data.partition("/")
+    return _place(f"{base}-{variant}.labels.gz" if variant in OTHER_LABELS else f"{base}.labels.gz", folder)
 
 
 def weights_file(name: str, seed: int, folder: Path | str | None = None) -> Path:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from cifar_lib import CourseError, data, evaluate, models, runs
+from cifar_lib.data.variants import OTHER_LABELS
 from cifar_lib.runs import predictions
 
 LOGITS = torch.tensor([[0.0, 2.0, 1.0], [3.0, 1.0, 0.0], [0.0, 0.1, 0.2], [9.0, 0.0, 8.0]])
@@ -138,6 +139,21 @@ def test_a_recorded_run_has_the_predictions_of_its_network(recorded_folder, tiny
     assert kept.predictions("test_views").accuracy(labels["test"]) == kept.result["test_accuracy_views"]
     with pytest.raises(CourseError, match="no predictions of 'train': choose one of "):
         kept.predictions("train")
+
+
+@pytest.mark.parametrize("first", ["toy", "toy/random-labels"])
+def test_a_variant_with_other_labels_keeps_its_own(recorded_folder, tiny, first):
+    second = {"toy": "toy/random-labels", "toy/random-labels": "toy"}[first]
+    for seed, name in enumerate((first, second)):  # whichever comes first, its labels are not the other's
+        kept = runs.load_record(fakes.record(tiny.replace(epochs=1, data=name), seed=seed))
+        right = runs.right_answers([kept]).double().mean().item()
+        assert right == pytest.approx(kept.result["test_accuracy"])
+
+
+def test_every_variant_that_changes_labels_is_named(toy_images):
+    labels = {name: vary(toy_images.test).labels for name, vary in data.VARIANTS.items()}
+    changed = {name for name, own in labels.items() if not torch.equal(own, toy_images.test.labels)}
+    assert changed == OTHER_LABELS
 
 
 def test_predictions_of_other_images_are_refused(recorded_folder, tiny):
