@@ -185,3 +185,9 @@ def test_the_worked_example_chooses_a_rate_on_validation_images_and_reports_each
         "the growth of that lead",
         "LeNet-5 in colour less grey",
     ]
+
+
+def test_limits_says_how_much_easier_the_first_images_are(capsys):
+    original = torch.tensor([3, 0, 2, 1])
+    benchmark("limits").first_images(original, {"it": torch.tensor([0.0, 1.0, 0.0, 0.5])}, count=2)
+    assert capsys.readouterr().out == "first 2 test images: it +37.5 points against all\n"
