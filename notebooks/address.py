@@ -87,9 +87,8 @@ def main():
 def setup(app):
     """Sphinx: take the address at hand in the place of that of `_config.yml`."""
     app.connect("config-inited", _put_into_theme)
-    app.connect(
-        "config-inited", _say_where_the_site_lies, priority=400
-    )  # before those who ask
+    # Before the extensions that ask for it.
+    app.connect("config-inited", _say_where_the_site_lies, priority=400)
     app.connect("source-read", _put_into_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 

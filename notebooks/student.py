@@ -18,9 +18,8 @@ import nbformat
 
 FOLDER = Path(__file__).resolve().parent
 POINTS = 5
-PAGE = re.compile(
-    r"\]\(\.\./(book/[^)#]+)\.md(#[^)]*)?\)"
-)  # a link to a page of the site
+# A link to a page of the site.
+PAGE = re.compile(r"\]\(\.\./(book/[^)#]+)\.md(#[^)]*)?\)")
 STUB = "# Exercise {number}: replace these two lines.\nraise NotImplementedError\n"
 
 

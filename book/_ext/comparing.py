@@ -1,17 +1,16 @@
 """Sphinx extension: the tables of *How we decide*, computed from recorded predictions."""
 
+from functools import partial
+
 from course import Table
+from luck_figure import points
 
 from cifar_lib import evaluate, runs
 from cifar_lib.evaluate import comparisons
 
 PAIRS = [("paper", "paper-constant-rate"), ("study", "study-pool"), ("mlp", "mlp-shuffled")]
 SPREADS, SEEDS = (0.2, 0.5, 1.0, 2.0), (3, 5, 10, 30)
-
-
-def points(share):
-    """A difference of shares in points, signed."""
-    return f"{100 * share:+.1f}".replace("-", "−")
+signed = partial(points, sign="+")
 
 
 class TwoIntervals(Table):
@@ -27,8 +26,8 @@ class TwoIntervals(Table):
             alone = evaluate.welch_interval(*(side.double().mean(1).tolist() for side in (one, other)))
             both = comparisons.difference_interval(one, other)
             lines.append(
-                f"| `{first}` minus `{second}` | {len(one)} and {len(other)} | {points(both.value)} "
-                f"| {points(alone[1])} to {points(alone[2])} | {points(both.low)} to {points(both.high)} |"
+                f"| `{first}` minus `{second}` | {len(one)} and {len(other)} | {signed(both.value)} "
+                f"| {signed(alone[1])} to {signed(alone[2])} | {signed(both.low)} to {signed(both.high)} |"
             )
         return lines
 

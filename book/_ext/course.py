@@ -65,7 +65,9 @@ class ComputingPlan(Table):
 
 def keep_local(app, page, template, context, doctree):
     """Leave out other hosts' scripts and styles, and Thebe's, which fetches its own: no page needs them.
-    Those of cards and tabs are left out where there are none."""
+
+    Those of cards and tabs are left out where there are none.
+    """
     designed = 'class="sd-' in context.get("body", "")
     unused = ("://", "thebe") if designed else ("://", "thebe", "sphinx-design", "design-tabs")
     context["css_files"] = [

@@ -5,9 +5,9 @@ import numpy as np
 from cifar_lib import evaluate
 
 
-def points(share, decimals=1):
-    """A difference from 0 to 1 as points, with a minus sign where it is negative."""
-    return f"{100 * share:.{decimals}f}".replace("-", "−")
+def points(share, decimals=1, sign=""):
+    """A difference from 0 to 1 as points; with the sign "+", which positive ones show too."""
+    return f"{100 * share:{sign}.{decimals}f}".replace("-", "−")
 
 
 def draw(first, second, apart, called):

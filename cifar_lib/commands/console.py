@@ -15,7 +15,7 @@ exit codes:
   0    done
   2    something that you can put right; one sentence on stderr says what
   130  stopped with Ctrl-C; the finished epochs of a training are kept
-  141  whoever read the output closed it, as `| head` does
+  141  the program that read the output closed it, as `| head` does
 
 With --json a command prints one JSON object per line. Its "event" says what it is."""
 
@@ -81,7 +81,7 @@ def _in_plain(error):
 
 
 def _is_closed_output(error):
-    """Whether whoever read the output has closed it, as head does once it has enough."""
+    """Whether the program that reads the output has closed it, as head does once it has enough."""
     return isinstance(error, BrokenPipeError) or (
         os.name == "nt" and error.errno == errno.EINVAL and error.filename is None
     )

@@ -4,7 +4,7 @@
 the axes, to which a chapter may add.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -147,11 +147,8 @@ def dots(groups: Mapping[str, Sequence[float]], title: str, *, xlabel: str) -> A
         axis.annotate(
             f"{mean:.1f} %", (max(values), row), xytext=(9, 0), textcoords="offset points", va="center"
         )
-    axis.set_yticks(range(len(groups)), list(groups))
-    axis.set_ylim(len(groups) - 0.4, -0.6)
-    axis.margins(x=0.12)
+    _label_rows(axis, groups, 0.12)
     axis.set(title=title, xlabel=xlabel)
-    axis.grid(axis="y", visible=False)
     return axis
 
 
@@ -183,14 +180,11 @@ def differences(
         # "-", because the style's cycle turns to dashes after seven lines.
         axis.plot([low, high], [row, row], "-", color=color, lw=2, solid_capstyle="butt")
         axis.plot(value, row, "o", color=color, markerfacecolor=face, ms=7)
-        text = f"{value:+.1f}".replace("-", "−")
+        text = _signed(value)
         right = value if np.isnan(high) else high
         axis.annotate(text, (right, row), xytext=(8, 0), textcoords="offset points", va="center", fontsize=9)
-    axis.set_yticks(range(len(gaps)), list(gaps))
-    axis.set_ylim(len(gaps) - 0.4, -0.6)
-    axis.margins(x=0.12)
+    _label_rows(axis, gaps, 0.12)
     axis.set(title=title, xlabel=xlabel)
-    axis.grid(axis="y", visible=False)
     return axis
 
 
@@ -214,7 +208,7 @@ def ladder(groups: Mapping[str, Sequence[float]], title: str, *, xlabel: str, ce
         text = f"{mean:.1f} %"
         if before is not None:
             axis.plot([before, before, mean], [row - 0.74, row, row], "-", color=color, lw=1.2)
-            text = f"{mean - before:+.1f}".replace("-", "−")
+            text = _signed(mean - before)
         axis.annotate(
             text,
             (max(values), row),
@@ -225,11 +219,8 @@ def ladder(groups: Mapping[str, Sequence[float]], title: str, *, xlabel: str, ce
             weight="bold" if label in found else "normal",
         )
         before = mean
-    axis.set_yticks(range(len(groups)), list(groups))
-    axis.set_ylim(len(groups) - 0.4, -0.6)
-    axis.margins(x=0.1)
+    _label_rows(axis, groups, 0.1)
     axis.set(title=title, xlabel=xlabel)
-    axis.grid(axis="y", visible=False)
     return axis
 
 
@@ -496,6 +487,19 @@ def _mean_and_range(
     (line,) = axis.plot(places, values.mean(0), marker=marker, ms=4, label=label)
     if len(values) > 1:
         axis.fill_between(places, values.min(0), values.max(0), color=line.get_color(), alpha=0.2, lw=0)
+
+
+def _label_rows(axis: Axes, labels: Collection[str], margin: float) -> None:
+    """Give each label a row, from the top down, and the numbers at both ends `margin` of the width."""
+    axis.set_yticks(range(len(labels)), list(labels))
+    axis.set_ylim(len(labels) - 0.4, -0.6)
+    axis.margins(x=margin)
+    axis.grid(axis="y", visible=False)
+
+
+def _signed(points: float) -> str:
+    """A difference as it is printed, with a sign in any case."""
+    return f"{points:+.1f}".replace("-", "−")
 
 
 def _show(axis: Axes, image: torch.Tensor) -> None:

@@ -92,8 +92,8 @@ def run_seeds(
     """`run` for several seeds; prints one line for all. The quick profile takes two seeds.
 
     Args:
-        seeds: by default those that are recorded where a recipe's name is given in the recorded profile, and
-            otherwise 0 to 2.
+        seeds: by default all that are recorded, if the recipe is given by its name in the recorded profile,
+            and otherwise 0 to 2.
     """
     if seeds is None:
         seeds = seeds_of(recipe) if isinstance(recipe, str) and profile() == "recorded" else (0, 1, 2)

@@ -13,7 +13,7 @@ from ..recipes import Recipe
 def load_network(file: Path | str, recipe: Recipe, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """A recipe's network with the weights of a safetensors file, in evaluation mode on the CPU.
 
-    Its weights are float32, also where those of the file are fp16.
+    Its weights are float32, even if the file holds fp16.
 
     Args:
         shape: channels, height, width of the images that it takes.

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 def check(strict: bool = False) -> Iterator[None]:
     """Run assertions about a reader's own code, and print the hint of the first that fails.
 
-    A chapter is executed from top to bottom also by those who leave its exercises for later, so an exercise
-    that is not solved yet must not stop it::
+    Readers who leave the exercises for later still run a chapter from top to bottom, so an exercise that is
+    not solved yet must not stop it::
 
         with check():
             assert area(2) == 4, "area should multiply the side by itself."
 
     Args:
-        strict: let what is wrong raise, as an automatic grader needs it.
+        strict: raise instead of printing, as an automatic grader needs.
     """
     try:
         yield
