@@ -52,7 +52,13 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
         return Muon(by_dimensions[4], [group for group in others if group["params"]], **settings)
     settings["fused"] = True
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True, **settings)
+        optimizer = torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True, **settings)
+        # The fused step leaves its buffers as it found the memory when the first gradient overflows in float16,
+        # and would go on from there. From zero, the first step is the same.
+        for weight in model.parameters():
+            if weight.requires_grad:
+                optimizer.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+        return optimizer
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     # So that a compiled step can be recorded as a CUDA graph, which reads the rate from the GPU's memory.
     graphs = next(model.parameters()).device.type == "cuda"

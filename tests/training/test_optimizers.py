@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from cifar_lib import models, training
-from cifar_lib.recipes import RECIPES
+from cifar_lib.recipes import OPTIMIZERS, RECIPES
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 3.0]])
 
@@ -76,3 +76,34 @@ def test_the_papers_optimizer_is_adam_as_it_was_published():
     assert type(optimizer) is torch.optim.Adam
     assert (optimizer.defaults["lr"], optimizer.defaults["weight_decay"]) == (0.01, 0.003)
     assert (optimizer.defaults["betas"], optimizer.defaults["eps"]) == ((0.9, 0.999), 1e-8)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_gradient_that_overflows_leaves_no_trace(optimizer, tiny, monkeypatch):
+    """Least of all the first one of a training, before which no optimizer has a history."""
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    torch.use_deterministic_algorithms(True)
+    try:
+        alone, disturbed = (
+            steps(tiny.replace(optimizer=optimizer), factors)
+            for factors in ([1, 1], [math.inf, 1, math.inf, 1])
+        )
+    finally:
+        torch.use_deterministic_algorithms(False)
+    for name, weight in alone.items():
+        assert torch.equal(weight, disturbed[name]), name
+
+
+def steps(recipe, factors):
+    """A network's weights after one step for each factor of its loss."""
+    torch.manual_seed(0)
+    model = models.build(recipe, (3, 32, 32))
+    optimizer = training.make_optimizer(recipe, model)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    for factor in factors:
+        optimizer.zero_grad()
+        loss = factor * training.training_loss(recipe, model(torch.ones(3, 3, 32, 32)), LABELS.repeat(2)[:3])
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    return {name: weight for name, weight in model.named_parameters()}
