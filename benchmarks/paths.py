@@ -5,7 +5,7 @@ batch norm puts out to zero, so ReLU and the skip pass on zero. Nothing is train
 a trained network uses, not what a network trained without the part would reach. Measured are every
 combination of silent parts, each living channel alone, and all dead channels at once.
 
-python benchmarks/paths.py > book/_static/live/paths.json     a minute or two for each network
+python benchmarks/paths.py > book/_static/live/paths.json     two to four minutes for each network
 """
 
 import argparse
@@ -29,7 +29,7 @@ READS = {
 }
 DEAD = 1e-3  # a channel whose batch norm has a smaller scale; chapters 5 and 7 count with the same limit
 NOTHING = 1e-20  # float32 loses what is smaller beside the other channels' outputs, which are near 1
-NETWORKS = [f"paper-seed{seed}" for seed in (0, 1, 2)]
+NETWORKS = [f"{recipe}-seed{seed}" for recipe in ("paper", "paper-constant-rate") for seed in (0, 1, 2)]
 
 
 def prune(network):

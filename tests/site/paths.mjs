@@ -33,6 +33,8 @@ await part.getByRole("radio", { name: "seed 1" }).check();
 found.seed1 = { value: await value(), facts: await part.locator(".paths-facts").innerText() };
 await part.getByRole("radio", { name: "seed 1" }).press("ArrowRight");
 found.seed2 = await value();
+await part.getByRole("radio", { name: "constant rate" }).check();
+found.constant = await value();
 await browser.close();
 
 const phone = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });

@@ -51,6 +51,11 @@ def test_another_seed_is_another_network():
 
 
 @needs_browser
+def test_another_recipe_keeps_the_seed():
+    assert driven()["constant"] == shown(NETWORKS["paper-constant-rate-seed2"]["parts"][""])
+
+
+@needs_browser
 def test_the_same_parts_are_silent_in_every_seed():
     """So that a reader who switches one network sees that the others are not like it."""
     silent = [NETWORKS[f"paper-seed{seed}"]["parts"]["skip"] for seed in (0, 1, 2)]
