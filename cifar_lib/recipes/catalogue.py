@@ -14,7 +14,7 @@ _MLP = Recipe("mlp", model="mlp", options={"hidden": [128]}, epochs=8, batch_siz
 _WIDTH_16 = _STUDY.options
 # Each about three times the one before: the best of a side should not be the first or the last.
 _ADAM_RATES = (0.0015, 0.005, 0.015, 0.045)
-_SGD_RATES = (0.03, 0.1, 0.3)
+_SGD_RATES = (0.01, 0.03, 0.1, 0.3)
 _SMALL = _STUDY.replace(name="small", options={"width": 8}, epochs=4)
 
 
