@@ -12,8 +12,10 @@ _PAPER = Recipe("paper", weight_decay=0.003, schedule="step")
 _STUDY = Recipe("study", options={"width": 16}, epochs=8, batch_size=128, rate=0.005, schedule="one-cycle")
 _MLP = Recipe("mlp", model="mlp", options={"hidden": [128]}, epochs=8, batch_size=128, rate=0.001)
 _WIDTH_16 = _STUDY.options
-# Each about three times the one before: the best of a side should not be the first or the last.
+# Each about three times the one before. The best of a side should not be the first or the last, so a side
+# whose best was the last has one more.
 _ADAM_RATES = (0.0015, 0.005, 0.015, 0.045)
+_HIGHER_RATES = (*_ADAM_RATES, 0.135)
 _SGD_RATES = (0.01, 0.03, 0.1, 0.3)
 _SMALL = _STUDY.replace(name="small", options={"width": 8}, epochs=4)
 
@@ -157,8 +159,8 @@ RECIPES = {
         ),
         *(_depth(depth, skip, False, "he") for depth in (6, 20, 50) for skip in (False, True)),
         *_tuned("study", *_ADAM_RATES),
-        *_tuned("tanh", *_ADAM_RATES, options=_WIDTH_16 | {"activation": "tanh"}),
-        *_tuned("sigmoid", *_ADAM_RATES, options=_WIDTH_16 | {"activation": "sigmoid"}),
+        *_tuned("tanh", *_HIGHER_RATES, options=_WIDTH_16 | {"activation": "tanh"}),
+        *_tuned("sigmoid", *_HIGHER_RATES, options=_WIDTH_16 | {"activation": "sigmoid"}),
         *_tuned("squared-error", *_ADAM_RATES, loss="squared-error"),
         *_tuned("no-norm", *_ADAM_RATES, options=_WIDTH_16 | {"batch_norm": False}),
         # Without the concatenation the network has fewer weights, which width 18 makes up for.
