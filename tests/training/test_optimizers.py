@@ -106,4 +106,4 @@ def steps(recipe, factors):
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
-    return {name: weight for name, weight in model.named_parameters()}
+    return dict(model.named_parameters())
