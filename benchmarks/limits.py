@@ -21,6 +21,7 @@ from cifar_lib.data import layouts
 RECIPES = ("mlp", "paper", "paper-constant-rate", "study")
 PRETRAINED = "fast-lean"
 AGREED = (0.0, 0.7, 0.9, 0.97, 1.0)  # shares of people who give the true class: limits of the groups
+MISTAKEN = (0, 1, 2, 4, 8, 16, 100)  # people who err about an image: limits of groups of like difficulty
 
 
 def main():
@@ -82,24 +83,33 @@ def people(counts, truth, answers, right):
         print(f"{name:20}" + "".join(f"{right[name][some].mean():>20.1%}" for some in groups.values()))
 
     print("\nof the errors, the share in which at least one person gave the same wrong answer;")
-    print("  and the share if the people had judged another image of the same class (mean of 200 shuffles):")
-    generator = torch.Generator().manual_seed(0)
+    print("  the share if the people had judged another image of the same class (mean of 200 shuffles);")
+    print("  and the same with an image of that class on which about as many people err:")
+    errors = (counts.sum(1) - counts[everyone, truth]).long()
+    as_hard = truth * len(MISTAKEN) + torch.bucketize(errors, torch.tensor(MISTAKEN))
     for name, several in answers.items():
-        same, other = [], []
-        for answer in several:
-            wrong = (answer != truth).nonzero()[:, 0]
-            same.append((counts[wrong, answer[wrong]] > 0).double().mean())
-            for _ in range(200):
-                swapped = within_class(truth, generator)
-                other.append((counts[swapped[wrong], answer[wrong]] > 0).double().mean())
-        print(f"  {name:20}{torch.stack(same).mean():8.1%}{torch.stack(other).mean():8.1%}")
+        wrong = [(answer != truth).nonzero()[:, 0] for answer in several]
+        same = [
+            (counts[some, answer[some]] > 0).double().mean()
+            for some, answer in zip(wrong, several, strict=True)
+        ]
+        print(f"  {name:20}{torch.stack(same).mean():8.1%}", end="")
+        for groups in (truth, as_hard):
+            generator = torch.Generator().manual_seed(0)
+            other = [
+                (counts[within(groups, generator)[some], answer[some]] > 0).double().mean()
+                for some, answer in zip(wrong, several, strict=True)
+                for _ in range(200)
+            ]
+            print(f"{torch.stack(other).mean():8.1%}", end="")
+        print()
 
 
-def within_class(truth, generator):
-    """A random image of the same class for each image."""
-    swapped = torch.empty_like(truth)
-    for label in truth.unique():
-        members = (truth == label).nonzero()[:, 0]
+def within(groups, generator):
+    """A random image of the same group for each image."""
+    swapped = torch.empty_like(groups)
+    for label in groups.unique():
+        members = (groups == label).nonzero()[:, 0]
         swapped[members] = members[torch.randperm(len(members), generator=generator)]
     return swapped
 
