@@ -23,7 +23,6 @@ PERCENT = re.compile(r"\d[\d,.]*\s?%(?!\s*<!--)")
 SEEDS = (0, 1, 2)
 # In the plan, but not recorded in full yet: no chapter speaks of them.
 PLANNED = {"paper-no-decay", "paper-no-skip", "paper-no-skip-no-decay", "paper-adamw"}
-PLANNED |= {"mlp-random-labels", "small-mnist-scaled"}
 PLANNED |= {name for name in recipes.RECIPES if name.startswith("tuned-") or name.endswith("-he")}
 LOOKS = {"paper-no-skip", "paper-no-skip-no-decay"}  # one seed each, which chapter 7 says beside it
 WEIGHTS = ("mlp", "study", "study-pool", "paper", "paper-constant-rate", "small", "small-no-norm-rate-0.005")
