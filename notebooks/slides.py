@@ -4,11 +4,13 @@ python notebooks/slides.py [FOLDER]     by default _build/slides
 
 Questions with their answers, figures, tables and equations are slides, one column per
 section, and the prose is the speaker's notes (press S). nbconvert makes the decks, and
-reveal.js shows them.
+reveal.js shows them. A deck is one file that needs no network: reveal.js lies in the
+folder reveal, and MathJax comes with the package that brings it to the site.
 """
 
 import re
 import sys
+from importlib.metadata import files
 from pathlib import Path
 
 import nbformat
@@ -17,6 +19,7 @@ from nbconvert.exporters import SlidesExporter
 from nbformat.v4 import new_markdown_cell
 
 FOLDER = Path(__file__).resolve().parent
+REVEAL = FOLDER / "reveal"
 # What of the prose is shown instead of said.
 QUESTION = r"^> \*\*Predict\.\*\*.*\n?(?:^>.*\n?)*"
 TABLE = r"(?:^\|.*\n?)+"
@@ -29,12 +32,17 @@ NEAR = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]*\)")  # a link within the site
 
 
 STYLE = """<style>
+:root { --r-main-font: "Source Sans 3", "Segoe UI", "Helvetica Neue", Arial, sans-serif;
+  --r-heading-font: var(--r-main-font); }
+.section { position: fixed; top: 16px; left: 24px; color: #666;
+  font: 20px var(--r-main-font); }
+.reveal .slide-number { font-size: 16px; color: #666; background: none; }
 .reveal .jp-RenderedMarkdown, .reveal blockquote p { font-size: 30px }
 .reveal h1 { font-size: 56px; }
 .reveal h2 { font-size: 42px; }
 .reveal blockquote { width: 90%; font-style: normal; box-shadow: none; }
 .reveal .jp-RenderedMarkdown img { display: block; margin: 0 auto; width: 100%;
-  max-height: 500px; object-fit: contain; }
+  max-height: 480px; object-fit: contain; }
 .reveal .jp-RenderedMarkdown pre { box-shadow: none; font-size: 22px; width: 100%;
   white-space: pre-wrap; }
 .reveal .jp-RenderedMarkdown table { font-size: 22px; }
@@ -141,11 +149,57 @@ def readable(text):
     return text.replace("before you run the next cell", "before the next slide")
 
 
+# nbconvert's page asks four hosts for its scripts. This one carries them.
+PAGE = """{% extends 'index.html.j2' %}
+{% block html_head_js %}{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}
+{% block footer_js %}<script>
+const above = document.body.appendChild(document.createElement("div"));
+above.className = "section";
+const show = () => {
+  const slide = Reveal.getCurrentSlide();
+  const heading = slide.parentElement.querySelector("h1, h2, h3");
+  const repeated = heading && !slide.contains(heading);
+  above.textContent = repeated ? heading.firstChild.textContent : "";
+  const room = 0.95 * Reveal.getConfig().height;
+  if (slide.scrollHeight > room)  // some evidence is longer than a screen
+    Object.assign(slide.style, { height: `${room}px`, overflowY: "auto" });
+};
+Reveal.initialize({
+  history: true, width: 1280, height: 720, slideNumber: "c/t", transition: "none",
+  plugins: [RevealNotes],
+}).then(show);
+Reveal.on("slidechanged", show);
+</script>{% endblock %}"""
+MATHS = """window.MathJax = {
+  tex: { inlineMath: [["$", "$"], ["\\\\(", "\\\\)"]] },
+  options: { enableMenu: false },
+};
+"""
+
+
 def in_html(notebook):
-    exporter = SlidesExporter()
-    exporter.reveal_width, exporter.reveal_height = "1280", "720"
-    exporter.reveal_scroll = True  # some evidence is longer than a screen
-    return exporter.from_notebook_node(notebook)[0]
+    """One file with all that it needs."""
+    exporter = SlidesExporter(raw_template=PAGE, reveal_url_prefix="reveal")
+    page = exporter.from_notebook_node(notebook)[0]
+    page = re.sub(r"<link [^>]*href=\"reveal/.*?>", "", page)
+    styles = f"<style>{text_of('reveal.css')}{text_of('simple.css')}</style>"
+    scripts = [text_of("reveal.js"), text_of("notes.js")]
+    if re.search(r"\$.+\$", page):
+        scripts.append(MATHS + mathjax())
+    carried = styles + "".join(f"<script>{script}</script>\n" for script in scripts)
+    return page.replace("</head>", f"{carried}</head>", 1)
+
+
+def text_of(name):
+    return (REVEAL / name).read_text(encoding="utf-8")
+
+
+def mathjax():
+    """MathJax with the shapes of its letters, so that it fetches no fonts."""
+    package = files("sphinx-mathjax-offline")
+    script = next(path for path in package if path.name == "tex-svg.js")
+    return script.locate().read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

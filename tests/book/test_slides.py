@@ -9,6 +9,7 @@ import quizzes
 import slides
 
 CHAPTERS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+END = nbformat.v4.new_markdown_cell("## Exercises", id="exercises")
 QUIZ = [{"ask": "Which?", "choices": ["this", "that", "none"], "right": "b", "because": "It is."}]
 
 
@@ -52,8 +53,7 @@ def test_every_section_is_a_column_and_every_question_is_shown(pair):
 
 
 def deck_of(*cells):
-    end = nbformat.v4.new_markdown_cell("## Exercises", id="exercises")
-    made = slides.deck(nbformat.v4.new_notebook(cells=[*cells, end]), []).cells
+    made = slides.deck(nbformat.v4.new_notebook(cells=[*cells, END]), []).cells
     return [(cell.metadata.slideshow.slide_type, cell.source) for cell in made]
 
 
@@ -94,8 +94,7 @@ def test_no_mark_of_the_site_is_left(pair):
 
 
 def test_a_quiz_shows_the_question_before_its_answer():
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("## Exercises", id="exercises")])
-    asked, answered = slides.deck(notebook, QUIZ).cells
+    asked, answered = slides.deck(nbformat.v4.new_notebook(cells=[END]), QUIZ).cells
     assert asked.source == "**1.** Which?\n\n- (a) this\n- (b) that\n- (c) none"
     assert asked.metadata.slideshow.slide_type == "slide"
     assert answered.source == "**(b)** It is." and answered.metadata.slideshow.slide_type == "fragment"
@@ -106,3 +105,14 @@ def test_a_deck_is_written_for_each_chapter(tmp_path, capsys):
     assert [path.stem for path in sorted((tmp_path / "decks").iterdir())] == [path.stem for path in CHAPTERS]
     text = (tmp_path / "decks" / f"{CHAPTERS[0].stem}.html").read_text(encoding="utf-8")
     assert "Reveal.initialize" in text and '<img alt="' in text
+
+
+def test_a_deck_needs_no_network_and_has_mathjax_where_there_is_an_equation():
+    with_one, without = (
+        slides.in_html(slides.deck(nbformat.v4.new_notebook(cells=[END]), [{**QUIZ[0], "ask": ask}]))
+        for ask in ("$x$?", "x?")
+    )
+    for page in (with_one, without):
+        assert "RevealNotes" in page
+        assert not re.findall(r"<(?:link|script)\b[^>]*(?:href|src)=|@import|import \w+ from", page)
+    assert "window.MathJax =" in with_one and "window.MathJax =" not in without
