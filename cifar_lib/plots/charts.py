@@ -132,7 +132,8 @@ def curves(
 def dots(groups: Mapping[str, Sequence[float]], title: str, *, xlabel: str) -> Axes:
     """Draw a row per group: a dot per value and a bar at their mean, which is written beside them.
 
-    This lets the eye compare the distance between groups with the spread within them.
+    This lets the eye compare the distance between groups with the spread within them. All rows have one colour,
+    because their names stand beside them.
 
     Args:
         groups: label -> shares from 0 to 1, one per seed; they are drawn in per cent.
@@ -141,9 +142,9 @@ def dots(groups: Mapping[str, Sequence[float]], title: str, *, xlabel: str) -> A
     for row, shares in enumerate(groups.values()):
         values = [100 * share for share in shares]
         mean, _ = mean_and_spread(values)
-        color = COLORS[row % len(COLORS)]
-        axis.plot(values, [row] * len(values), "o", color=color, alpha=0.6, ms=7)
-        axis.plot([mean, mean], [row - 0.28, row + 0.28], color=color, lw=3)
+        axis.plot(values, [row] * len(values), "o", color=COLORS[0], alpha=0.6, ms=7)
+        # "-", because the style's cycle turns to dashes after seven lines.
+        axis.plot([mean, mean], [row - 0.28, row + 0.28], "-", color=COLORS[0], lw=3)
         axis.annotate(
             f"{mean:.1f} %", (max(values), row), xytext=(9, 0), textcoords="offset points", va="center"
         )
