@@ -132,8 +132,8 @@ def curves(
 def dots(groups: Mapping[str, Sequence[float]], title: str, *, xlabel: str) -> Axes:
     """Draw a row per group: a dot per value and a bar at their mean, which is written beside them.
 
-    This lets the eye compare the distance between groups with the spread within them. All rows have one colour,
-    because their names stand beside them.
+    This lets the eye compare the distance between groups with the spread within them. All rows have one
+    colour, because their names stand beside them.
 
     Args:
         groups: label -> shares from 0 to 1, one per seed; they are drawn in per cent.
