@@ -14,17 +14,16 @@ def percent(share):
 def overview():
     """A table with a row for each network."""
     lines = [
-        "| network | test accuracy | 95 % interval | over views | validation | temperature | weights "
-        "| changed by fp16 |",
-        "|---|---:|---|---:|---:|---:|---:|---:|",
+        "| network | test accuracy | 95 % interval | over views | validation | weights | changed by fp16 |",
+        "|---|---:|---|---:|---:|---:|---:|",
     ]
     for name in runs.pretrained_names():
         card = runs.load_card(name)
-        low, high = map(percent, card.test_interval)
+        low, high = (100 * limit for limit in card.test_interval)
         lines.append(
-            f"| `{name}` | {percent(card.test_accuracy)} | {low} to {high} "
+            f"| `{name}` | {percent(card.test_accuracy)} | {low:.1f} to {high:.1f} "
             f"| {percent(card.views.test_accuracy) if card.views else '–'} | {percent(card.val_accuracy)} "
-            f"| {card.temperature:.2f} | {card.parameters:,} | {card.changed} |"
+            f"| {card.parameters:,} | {card.changed} |"
         )
     return lines
 

@@ -124,3 +124,20 @@ def test_it_runs_up_to_the_first_exercise(tmp_path, monkeypatch):
 def notes_of(cell):
     """What nbgrader is asked to count, by name."""
     return {name for name, value in cell.metadata.get("nbgrader", {}).items() if value}
+
+
+def test_citations_name_authors_and_year_because_a_notebook_cannot_look_keys_up(pair):
+    _, edition = pair
+    assert not [cell.id for cell in edition.cells if "{cite" in cell.source]
+
+
+@pytest.mark.parametrize(
+    "keys, names",
+    [
+        ("wilson1927", "Wilson, 1927"),
+        ("kingma2015", "Kingma and Ba, 2015"),
+        ("lecun1998,barz2020", "LeCun et al., 1998; Barz and Denzler, 2020"),
+    ],
+)
+def test_a_citation_leads_to_the_references(keys, names):
+    assert student.cited(keys, "https://site/") == f"([{names}](https://site/book/references.html))"
