@@ -21,7 +21,7 @@ def overview():
         card = runs.load_card(name)
         low, high = (100 * limit for limit in card.test_interval)
         lines.append(
-            f"| `{name}` | {percent(card.test_accuracy)} | {low:.1f} to {high:.1f} "
+            f"| `{name}` | {percent(card.test_accuracy)} | {low:.1f}\u00a0to\u00a0{high:.1f} "
             f"| {percent(card.views.test_accuracy) if card.views else '–'} | {percent(card.val_accuracy)} "
             f"| {card.parameters:,} | {card.changed} |"
         )
