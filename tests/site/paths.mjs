@@ -35,6 +35,10 @@ await part.getByRole("radio", { name: "seed 1" }).press("ArrowRight");
 found.seed2 = await value();
 await part.getByRole("radio", { name: "constant rate" }).check();
 found.constant = await value();
+await page.goto(`${address}/notebooks/04_convolutions_and_a_skip.html`);
+await part.scrollIntoViewIfNeeded();
+await part.locator(".paths").waitFor();
+found.limited = await part.locator(".paths-choose legend").count();
 await browser.close();
 
 const phone = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });

@@ -64,6 +64,12 @@ def test_the_same_parts_are_silent_in_every_seed():
 
 
 @needs_browser
+def test_chapter_4_does_not_tell_the_answers_of_chapter_5():
+    """It offers no recipe, only seeds."""
+    assert driven()["limited"] == 1
+
+
+@needs_browser
 def test_a_finger_does_what_a_mouse_does():
     assert driven()["tapped"] == shown(PAPER["parts"]["skip"])
 

@@ -134,12 +134,17 @@ function focusOn(all, next) {
   next.focus();
 }
 
-/** @param {HTMLElement} element */
+/** `data-recipe` limits the drawing to one recipe, where the others would tell an answer too soon.
+ * @param {HTMLElement} element */
 export async function start(element) {
   const answer = await fetch(new URL("paths.json", import.meta.url));
   if (!answer.ok) throw new Error(`paths.json: ${answer.status}`);
   /** @type {Measured} */
   const measured = await answer.json();
+  const { recipe: only } = element.dataset;
+  for (const [name, { recipe }] of Object.entries(measured.networks)) {
+    if (only && recipe !== only) delete measured.networks[name];
+  }
   /** @type {State} */
   const state = { network: "paper-seed0", off: [], channel: null };
   const current = () => measured.networks[state.network];
