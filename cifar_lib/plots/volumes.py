@@ -13,8 +13,8 @@ from .charts import COLORS, INK, WIDTH
 from .diagrams import _Box, _boxes, _place
 
 # In inches: between two blocks, the least that the text over a block takes, the side of the largest output.
-GAP, TEXT, TALLEST = 0.13, 0.6, 1.1
-LINE = 0.125  # inches, of the text
+GAP, TEXT, TALLEST = 0.1, 0.68, 1.1
+LINE = 0.145  # inches, of the text
 SLANT = 0.22  # how far back a block reaches, as a part of its height, across and upwards
 
 
@@ -105,10 +105,11 @@ def _block(axis: Axes, box: _Box, height: float, cost: float) -> None:
     for face, light in ((front, 0.0), (top, 0.25), (end, 0.12)):
         shade = 1 - (1 - color) * (0.08 + 0.92 * cost) * (1 - light)
         axis.add_patch(plt.Polygon(face, fc=shade, ec=INK, lw=0.6))
-    name = box.name.partition(",")[0] if len(box.inputs) == 1 else box.what  # "x" and "cat" say little
+    # Of "layers: conv, tanh" only "conv" is for readers; where paths meet, "x" and "cat" say little.
+    name = box.name.partition(",")[0].rpartition(": ")[2] if len(box.inputs) == 1 else box.what
     lines = [name, "×".join(str(n) for n in box.size)]
     lines += [f"{box.operations / 1e6:.2g} M"] if box.operations else []
-    axis.text(box.left, high + back + 0.05, "\n".join(lines), fontsize=7.5, va="bottom")
+    axis.text(box.left, high + back + 0.05, "\n".join(lines), fontsize=8.8, va="bottom")
 
 
 def _arrow(axis: Axes, before: _Box, box: _Box, pixel: float) -> None:

@@ -45,6 +45,18 @@ def test_each_layer_says_its_size_and_its_operations(paper):
     assert paper["pool"].size == "128×4×4"  # and not the row of 2,048 that the linear layer reads
 
 
+def test_layers_of_a_sequence_are_named_by_what_they_do():
+    class Sequence(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Tanh(), nn.MaxPool2d(2))
+
+        def forward(self, x):
+            return self.layers(x)
+
+    assert list(blocks(plots.volumes(Sequence(), ""))) == ["image", "conv", "pool"]
+
+
 def test_the_operations_are_those_that_are_counted():
     from cifar_lib.plots.diagrams import _boxes
 
