@@ -78,7 +78,8 @@ class Question(_Part):
     """One question of `book/questions.toml`.
 
     A curve asks for a value per epoch of `recipe`. Bars ask for one value per recipe. A number asks for one
-    value of `recipe`, or for the difference to `minus`, seed by seed, with a range around it.
+    value of `recipe`, or for the difference to `minus`, seed by seed, with a range around it. `chose` is a
+    seed that is left out, because its runs chose the recipes among others.
     """
 
     id: Annotated[str, Field(pattern="^[a-z0-9-]+$")]
@@ -94,6 +95,7 @@ class Question(_Part):
     why: str
     recipe: str | None = None
     minus: str | None = None
+    chose: int | None = None
     context: tuple[Context, ...] = ()
     marks: Marks | None = None
     bars: tuple[Bar, ...] = ()
@@ -134,10 +136,10 @@ def ask(question: Question) -> dict:
         label = question.marks.label if question.marks else ""
         return asked | {"epochs": epochs, "context": context, "marks": {"after": marks, "label": label}}
     if question.kind == "bars":
+        means = _mean(_numbers(question, *(bar.recipe for bar in question.bars)))
         bars = [
-            {"label": bar.label}
-            | ({"given": _mean(_numbers(bar.recipe, question.measure))} if bar.given else {})
-            for bar in question.bars
+            {"label": bar.label} | ({"given": mean} if bar.given else {})
+            for bar, mean in zip(question.bars, means, strict=True)
         ]
         return asked | {"bars": bars}
     return asked | {"confidence": CONFIDENCE}
@@ -151,14 +153,12 @@ def answer(question: Question) -> dict:
     if question.kind == "curve":
         rows = _curves(question.recipe, question.measure)
     elif question.kind == "bars":
-        asked = [bar.recipe for bar in question.bars if not bar.given]
-        columns = [_numbers(name, question.measure) for name in asked]
-        rows = [list(row) for row in zip(*columns, strict=False)]  # the seeds that all of them have
+        asked = [i for i, bar in enumerate(question.bars) if not bar.given]
+        rows = [[row[i] for i in asked] for row in _numbers(question, *(bar.recipe for bar in question.bars))]
     elif question.minus:
-        sides = [_by_seed(name, question.measure) for name in (question.recipe, question.minus)]
-        rows = [[sides[0][seed] - sides[1][seed]] for seed in sides[0] if seed in sides[1]]
+        rows = [[one - other] for one, other in _numbers(question, question.recipe, question.minus)]
     else:
-        rows = [[value] for value in _numbers(question.recipe, question.measure)]
+        rows = _numbers(question, question.recipe)
     found = [evaluate.mean_and_spread(values) for values in zip(*rows, strict=True)]
     return {
         "runs": [_rounded(row) for row in rows],
@@ -172,18 +172,16 @@ def _curves(recipe, measure):
     return [CURVES[measure](run) for run in runs.load_runs(recipe)]
 
 
-def _by_seed(recipe, measure):
-    return {run.seed: NUMBERS[measure](run) for run in runs.load_runs(recipe)}
-
-
-def _numbers(recipe, measure):
-    return list(_by_seed(recipe, measure).values())
+def _numbers(question, *recipes):
+    """A row for each seed that all recipes have, with a value per recipe."""
+    measure = NUMBERS[question.measure]
+    columns = [{run.seed: measure(run) for run in runs.load_runs(recipe)} for recipe in recipes]
+    common = [seed for seed in columns[0] if all(seed in column for column in columns)]
+    return [[column[seed] for column in columns] for seed in common if seed != question.chose]
 
 
 def _mean(rows):
-    if isinstance(rows[0], list):
-        return _rounded(evaluate.mean_and_spread(values)[0] for values in zip(*rows, strict=True))
-    return round(evaluate.mean_and_spread(rows)[0], 4)
+    return _rounded(evaluate.mean_and_spread(values)[0] for values in zip(*rows, strict=True))
 
 
 def _rounded(values):

@@ -114,6 +114,23 @@ def test_a_difference_is_taken_seed_by_seed():
     assert (answer["mean"], answer["spread"]) == ([0.0], [0.0])
 
 
+def test_the_seed_that_chose_is_left_out():
+    recorded = [100 * run.result["val_accuracy"] for run in runs.load_runs("study")]
+    answer = live_draw.answer(question(kind="number", recipe="study", chose=1))
+    assert [value for [value] in answer["runs"]] == [
+        pytest.approx(value, abs=1e-3) for seed, value in enumerate(recorded) if seed != 1
+    ]
+
+
+def test_all_bars_are_means_over_the_same_seeds():
+    """Also those that are given, so that the reader compares like with like."""
+    bars = [{"label": name, "recipe": name, "given": name == "mlp"} for name in ("mlp", "study")]
+    known = live_draw.ask(question(kind="bars", bars=bars))
+    common = {run.seed for run in runs.load_runs("study")}
+    values = [100 * run.result["val_accuracy"] for run in runs.load_runs("mlp") if run.seed in common]
+    assert known["bars"][0]["given"] == pytest.approx(evaluate.mean_and_spread(values)[0], abs=1e-3)
+
+
 @pytest.mark.parametrize(("measure", "unit"), [("train_loss", 1), ("val_loss", 1), ("val_accuracy", 100)])
 def test_a_curve_has_the_history_of_each_seed(measure, unit):
     answer = live_draw.answer(question(kind="curve", recipe="mlp", measure=measure))
