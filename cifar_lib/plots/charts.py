@@ -98,7 +98,7 @@ def verdicts(
     figure, axes = plt.subplots(1, len(pixels), figsize=(WIDTH * 1.2, 1.7), squeeze=False)
     for axis, image, name, correct in zip(axes[0], pixels, predicted, right, strict=True):
         _show(axis, image)
-        style = {"transform": axis.transAxes, "fontsize": 8, "va": "bottom"}
+        style = {"transform": axis.transAxes, "fontsize": 9.5, "va": "bottom"}
         axis.text(0, 1.03, name, ha="left", **style)
         color = RIGHT if correct else WRONG
         axis.text(1, 1.03, str(bool(correct)), ha="right", color=color, weight="bold", **style)

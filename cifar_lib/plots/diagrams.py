@@ -19,7 +19,7 @@ Point = tuple[float, float]
 
 # Of the boxes in the first of two columns, in the second, and where paths meet.
 PLAIN, BRANCH, JOIN = "#D6E6F2", "#D3EBE2", "#F6D9C4"
-HALF = 0.29  # half the height of a box; rows are 1 apart
+HALF = 0.33  # half the height of a box; rows are 1 apart
 
 
 def network(
@@ -59,9 +59,9 @@ def network(
         corner = box.left, box.y - HALF
         axis.add_patch(plt.Rectangle(corner, 2 * (box.x - box.left), 2 * HALF, fc=color, ec=INK, lw=0.8))
         style: dict[str, Any] = {"ha": "center", "va": "center"}
-        axis.text(box.x, box.y + (0.17 if narrow else 0.11), box.name, fontsize=size, weight="bold", **style)
+        axis.text(box.x, box.y + (0.19 if narrow else 0.12), box.name, fontsize=size, weight="bold", **style)
         text = box.what + ("\n" if narrow else " ") + f"→ {box.shape}"
-        axis.text(box.x, box.y - (0.09 if narrow else 0.13), text, fontsize=8, **style)
+        axis.text(box.x, box.y - (0.1 if narrow else 0.14), text, fontsize=9, **style)
         for before in box.inputs:
             *bends, start, end = _way(before, box, boxes)
             axis.plot(*zip(*bends, start, strict=True), color=INK, lw=1)

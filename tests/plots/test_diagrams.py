@@ -172,13 +172,13 @@ def test_a_second_path_stands_beside_the_first(draw):
     }
     assert [boxes.color(name) for name in ("second", "shortcut", "add")] == [PLAIN, BRANCH, JOIN]
     assert not boxes.overlap()
-    half = WIDTH / 2 * (1 / 2 - 1 / 18)  # of a box's width; 0.29 is half its height
+    half = WIDTH / 2 * (1 / 2 - 1 / 18)  # of a box's width; 0.33 is half its height
     ways = {
         (boxes.at(head.xyann), boxes.at(head.xy)): head for head in boxes.axis.texts if not head.get_text()
     }
     out, back = ways["first", "shortcut"], ways["shortcut", "add"]
-    assert out.xyann == pytest.approx((half, -1)) and out.xy == pytest.approx((WIDTH / 2, -2 + 0.29))
-    assert back.xyann == pytest.approx((WIDTH / 2, -2 - 0.29)) and back.xy == pytest.approx((half, -4))
+    assert out.xyann == pytest.approx((half, -1)) and out.xy == pytest.approx((WIDTH / 2, -2 + 0.33))
+    assert back.xyann == pytest.approx((WIDTH / 2, -2 - 0.33)) and back.xy == pytest.approx((half, -4))
 
 
 class Four(nn.Module):
@@ -203,7 +203,7 @@ def test_many_paths_share_boxes_as_wide_as_all_of_them(draw):
     step = WIDTH / 4
     centers = [patch.get_x() + patch.get_width() / 2 for patch, _ in boxes.seen]
     assert centers == pytest.approx([1.5 * step, 0, step, 2 * step, 3 * step, 1.5 * step])
-    assert [patch.get_y() + 0.29 for patch, _ in boxes.seen] == [0, -1, -1, -1, -1, -2]
+    assert [patch.get_y() + 0.33 for patch, _ in boxes.seen] == [0, -1, -1, -1, -1, -2]
     wide, narrow = boxes.seen[0][0].get_width(), boxes.seen[1][0].get_width()
     assert wide == pytest.approx(4 * step - step / 9) and narrow == pytest.approx(step - step / 9)
     for line, center in zip(boxes.axis.lines, [0, step, 2 * step, 3 * step] * 2, strict=True):
