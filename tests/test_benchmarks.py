@@ -152,9 +152,9 @@ def test_limits_leaves_out_the_images_whose_label_was_rejected(capsys):
     assert capsys.readouterr().out.split()[-4:] == ["net", "50.00%", "0.0%", "66.67%"]
 
 
-def test_limits_swaps_images_only_within_their_class():
+def test_limits_swaps_images_only_within_their_group():
     truth = torch.arange(60) % 3
-    swapped = benchmark("limits").within_class(truth, torch.Generator().manual_seed(0))
+    swapped = benchmark("limits").within(truth, torch.Generator().manual_seed(0))
     assert sorted(swapped.tolist()) == list(range(60))
     assert torch.equal(truth[swapped], truth) and swapped.tolist() != list(range(60))
 

@@ -136,7 +136,7 @@ def test_what_is_trained_already_is_read(trained, asked, monkeypatch, capsys):
 
 def test_a_run_of_other_images_is_not_taken_for_this_one(trained, toy_images, monkeypatch, capsys):
     main(["train", "tiny"])
-    monkeypatch.setattr(data, "load", lambda name: replace(toy_images, fingerprint="another"))
+    monkeypatch.setattr(data, "load", lambda name: toy_images.with_fingerprint("another"))
     assert main(["train", "tiny"]) == 2
     assert "was trained on other images than those found here" in capsys.readouterr().err
 
@@ -538,7 +538,7 @@ def test_evaluate_does_not_call_images_validation_that_may_have_been_trained_on(
         found = load(name)
         pixels = found.train.pixels.clone()
         pixels[0, 0, 0, 0] ^= 1
-        return replace(found, train=data.Images(pixels, found.train.labels), fingerprint="a copy's")
+        return replace(found, train=data.Images(pixels, found.train.labels))
 
     monkeypatch.setattr(data, "load", copied)
     capsys.readouterr()

@@ -1,7 +1,8 @@
 """Images with their labels, data sets, and the fingerprint that identifies their content."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -53,7 +54,6 @@ class Dataset:
         name: what `load` calls it.
         classes: the names of the classes, in the order of the labels.
         source: where the images came from, in words.
-        fingerprint: see `fingerprint`; of the training images as they were before any variant.
         place: the folder or the archive that the images were read from; None where no file was.
     """
 
@@ -62,8 +62,22 @@ class Dataset:
     test: Images
     classes: tuple[str, ...]
     source: str
-    fingerprint: str
     place: Path | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See `data.fingerprint`; of the training images, before the variant where there is one.
+
+        No field, so that `dataclasses.replace` with other training images does not keep the old one, under
+        which the recorded runs of the old images would be found.
+        """
+        return fingerprint(self.train)
+
+    def with_fingerprint(self, known: str) -> "Dataset":
+        """The same images under a fingerprint that need not be computed."""
+        same = replace(self)
+        same.__dict__["fingerprint"] = known  # as `cached_property` keeps it
+        return same
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -73,7 +87,7 @@ class Dataset:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What identifies the training images: their fingerprint, which a part of them keeps, and number."""
+        """What identifies the training images: their fingerprint and their number."""
         return self.fingerprint, len(self.train)
 
     def __str__(self) -> str:

@@ -63,13 +63,8 @@ def load(name: str, root: Root = None) -> Dataset:
         )
     if variant:
         change = VARIANTS[variant]
-        dataset = replace(
-            dataset,
-            name=name,
-            train=change(dataset.train),
-            test=change(dataset.test),
-            fingerprint=f"{dataset.fingerprint}/{variant}",
-        )
+        changed = replace(dataset, name=name, train=change(dataset.train), test=change(dataset.test))
+        dataset = changed.with_fingerprint(f"{dataset.fingerprint}/{variant}")
     return dataset
 
 
@@ -121,7 +116,8 @@ def _real(name: str, root: Root) -> Dataset:
     state = found.state()  # before the reading, so that what changes during it counts as changed
     train, test = found.read()
     mark, test_mark = put_in_content_order(train), put_in_content_order(test)
-    dataset = Dataset(name, train, test, SPECS[name].classes, found.layout.words, mark, found.place)
+    dataset = Dataset(name, train, test, SPECS[name].classes, found.layout.words, found.place)
+    dataset = dataset.with_fingerprint(mark)
     notes = {"root": _in_full(folder), "place": _in_full(found.place), "state": state}
     _save_prepared(prepared, dataset, notes | {"test_fingerprint": test_mark})
     return dataset
@@ -182,9 +178,8 @@ def _open_prepared(path: Path, name: str, folder: Path, found: layouts.Found | N
         fits = all(_fits(images, SPECS[name]) for images in (train, test))
         if fits and all(fingerprint(images) == mark for images, mark in promised):
             place = Path(notes["place"]) if "place" in notes else path
-            return Dataset(
-                name, train, test, SPECS[name].classes, notes["source"], notes["fingerprint"], place
-            )
+            dataset = Dataset(name, train, test, SPECS[name].classes, notes["source"], place)
+            return dataset.with_fingerprint(notes["fingerprint"])
     except (SafetensorError, CourseError, KeyError, TypeError, AttributeError, OSError):
         pass
     raise CourseError(f"The prepared file {path} is damaged: delete it, then run again.")

@@ -52,10 +52,21 @@ def test_images_move_to_a_device_with_their_labels():
 
 def test_a_data_set_says_what_it_is():
     images = fakes.as_images(fakes.images(1_200, (3, 4, 5)))
-    dataset = data.Dataset("some", images, images[:7], ("a", "b"), "a shelf", "f1")
+    dataset = data.Dataset("some", images, images[:7], ("a", "b"), "a shelf")
     assert dataset.shape == (3, 4, 5)
-    assert dataset.key == ("f1", 1_200)
+    assert dataset.key == (data.fingerprint(images), 1_200)
     assert str(dataset) == "some: 1,200 training and 7 test images, 3×4×5, from a shelf"
+
+
+def test_other_training_images_have_another_fingerprint(toy_images):
+    """Whoever changes images by `replace` does not think of it."""
+    same = data.load("toy").with_fingerprint("known")
+    inverted = data.Images(255 - same.train.pixels, same.train.labels)
+    assert (same.fingerprint, replace(same, train=inverted).fingerprint) == (
+        "known",
+        data.fingerprint(inverted),
+    )
+    assert replace(same, test=inverted).fingerprint == toy_images.fingerprint
 
 
 # Tensors that are no images

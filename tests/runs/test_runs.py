@@ -323,9 +323,12 @@ def test_another_seed_or_other_images_train(recorded, tiny, toy_images, training
     with pytest.raises(Trains):
         runs.run(tiny, toy_images, seed=1)
     with pytest.raises(Trains):
-        runs.run(tiny, replace(toy_images, fingerprint="another"))
+        runs.run(tiny, toy_images.with_fingerprint("another"))
     with pytest.raises(Trains):
         runs.run(tiny, replace(toy_images, train=toy_images.train[:300]))
+    inverted = data.Images(255 - toy_images.train.pixels, toy_images.train.labels)
+    with pytest.raises(Trains):
+        runs.run(tiny, replace(toy_images, train=inverted))
     recorded.rename(runs.record_file("tiny", 1))
     with pytest.raises(Trains):
         runs.run(tiny, toy_images, seed=1)
