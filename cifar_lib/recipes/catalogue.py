@@ -135,12 +135,6 @@ RECIPES = {
         _SMALL.replace(name="small-mnist", data="mnist"),
         _SMALL.replace(name="small-mnist-scaled", data="mnist/scaled"),
         _SMALL.replace(name="small-mnist-moved-noise", data="mnist/moved-noise"),
-        # Without the concatenation the network has fewer weights, which width 9 makes up for.
-        _small("add", merge="add", width=9),
-        _small("no-skip", merge="none", width=9),
-        _small("tanh", activation="tanh"),
-        _small("sigmoid", activation="sigmoid"),
-        _SMALL.replace(name="small-squared-error", loss="squared-error"),
         *(_SMALL.replace(name=f"small-rate-{rate:g}", rate=rate) for rate in (0.001, 0.02)),
         *(
             _small(f"no-norm-rate-{rate:g}", batch_norm=False).replace(rate=rate)

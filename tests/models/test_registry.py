@@ -53,10 +53,10 @@ def test_no_network_convolves_few_channels_with_strides_and_1x1_filters_in_pytor
             assert module.in_channels >= 16  # these fill a register on every processor
 
 
-@pytest.mark.parametrize("name", ["small-add", "small-no-skip"])
+@pytest.mark.parametrize("name", ["tuned-add-0.005", "tuned-no-skip-0.005"])
 def test_without_the_concatenation_a_greater_width_keeps_the_number_of_parameters(name):
     one, other = (
-        models.count_parameters(models.build(recipes.RECIPES[n], (3, 32, 32))) for n in (name, "small")
+        models.count_parameters(models.build(recipes.RECIPES[n], (3, 32, 32))) for n in (name, "study")
     )
     assert one == pytest.approx(other, rel=0.03)
 

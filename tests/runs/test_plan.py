@@ -12,7 +12,7 @@ from cifar_lib.__main__ import main
 RECORD = Path(__file__).parent / "records" / "schema-1.json"  # of mlp-mnist, seed 0
 TEXT = """question,recipes,seeds,seconds
 The first,paper,2,100
-"Networks, narrow ones",small small-tanh family-*,1,10
+"Networks, narrow ones",small small-mnist family-*,1,10
 All MLPs but one,mlp-* mlp,1,5
 """
 
@@ -27,17 +27,17 @@ def plan(tmp_path):
 def test_a_row_has_the_recipes_that_it_names_or_that_fit(plan):
     first, narrow, mlps = runs.read_plan(plan)
     assert (first.question, first.recipes, first.seeds, first.seconds) == ("The first", ("paper",), 2, 100)
-    assert {"small", "small-tanh", "family-vgg", "family-mlp"} <= set(narrow.recipes)
-    assert "small-sigmoid" not in narrow.recipes
+    assert {"small", "small-mnist", "family-vgg", "family-mlp"} <= set(narrow.recipes)
+    assert "small-mnist-scaled" not in narrow.recipes
     assert "mlp" in mlps.recipes and "family-mlp" not in mlps.recipes
 
 
 def test_a_recipe_belongs_to_the_row_that_names_it_else_to_the_first_that_it_fits(plan):
-    plan.write_text("question,recipes,seeds,seconds\nWide,small-*,1,1\nNarrow,small-t* small-sigmoid,1,1\n")
+    plan.write_text("question,recipes,seeds,seconds\nWide,small-*,1,1\nNarrow,small-r* small-mnist,1,1\n")
     wide, narrow = runs.read_plan(plan)
-    assert "small-tanh" in wide.recipes
-    assert narrow.recipes == ("small-sigmoid",)
-    assert "small-sigmoid" not in wide.recipes
+    assert "small-rate-0.02" in wide.recipes
+    assert narrow.recipes == ("small-mnist",)
+    assert "small-mnist" not in wide.recipes
 
 
 def test_what_is_left_goes_seed_by_seed_through_the_rows(plan, recorded_folder):
