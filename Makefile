@@ -41,7 +41,7 @@ test-chapters:
 
 test-site:
 	$(ALONE) $(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
-	$(ALONE) $(BIN)/python -m pytest tests/site -q
+	$(ALONE) $(BIN)/python -m pytest tests/site -n 2 --dist loadfile -q
 
 test-long: $(READY)  ## the faults that take minutes: see book/trust.md
 	$(ALONE) $(BIN)/python -m pytest tests -q -m long
