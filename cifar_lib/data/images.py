@@ -66,15 +66,16 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """See `data.fingerprint`; of the training images, before the variant where there is one.
+        """The fingerprint of the training images, see `data.fingerprint`.
 
-        No field, so that `dataclasses.replace` with other training images does not keep the old one, under
-        which the recorded runs of the old images would be found.
+        Images of a variant have that of the images before the change, followed by the variant's name. This is
+        not a field, because `dataclasses.replace` would carry it over to other training images, and the
+        recorded runs of the old ones would be replayed for them.
         """
         return fingerprint(self.train)
 
     def with_fingerprint(self, known: str) -> "Dataset":
-        """The same images under a fingerprint that need not be computed."""
+        """A copy whose fingerprint is known and need not be computed."""
         same = replace(self)
         same.__dict__["fingerprint"] = known  # as `cached_property` keeps it
         return same

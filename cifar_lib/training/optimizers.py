@@ -53,8 +53,9 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     settings["fused"] = True
     if recipe.optimizer == "sgd":
         optimizer = torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True, **settings)
-        # When the first gradient overflows in float16, the fused step leaves its buffers as it found the
-        # memory, and would go on from there. From zero, the first step is the same.
+        # The fused step allocates its momentum without setting it, and skips a gradient that overflows. Where
+        # the first one does, as it may in float16, the next step would start from whatever lay in memory.
+        # From zero, the first step is the same.
         for weight in model.parameters():
             if weight.requires_grad:
                 optimizer.state[weight]["momentum_buffer"] = torch.zeros_like(weight)

@@ -59,7 +59,7 @@ def test_a_data_set_says_what_it_is():
 
 
 def test_other_training_images_have_another_fingerprint(toy_images):
-    """Whoever changes images by `replace` does not think of it."""
+    """A reader who changes images by `replace` does not think of the fingerprint."""
     same = data.load("toy").with_fingerprint("known")
     inverted = data.Images(255 - same.train.pixels, same.train.labels)
     assert (same.fingerprint, replace(same, train=inverted).fingerprint) == (
