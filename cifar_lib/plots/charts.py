@@ -181,9 +181,18 @@ def differences(
         # "-", because the style's cycle turns to dashes after seven lines.
         axis.plot([low, high], [row, row], "-", color=color, lw=2, solid_capstyle="butt")
         axis.plot(value, row, "o", color=color, markerfacecolor=face, ms=7)
-        text = _signed(value)
-        right = value if np.isnan(high) else high
-        axis.annotate(text, (right, row), xytext=(8, 0), textcoords="offset points", va="center", fontsize=9)
+        # On the side away from the line at 0.
+        limit, away, align = (low, -8, "right") if value < 0 else (high, 8, "left")
+        place = value if np.isnan(limit) else limit
+        axis.annotate(
+            _signed(value),
+            (place, row),
+            xytext=(away, 0),
+            textcoords="offset points",
+            ha=align,
+            va="center",
+            fontsize=9,
+        )
     _label_rows(axis, gaps, 0.12)
     axis.set(title=title, xlabel=xlabel)
     return axis
@@ -371,11 +380,13 @@ def share_table(
     axis = plt.subplots(figsize=(WIDTH, 1.1 + 0.6 * len(rows)))[1]
     means = np.array([[100 * mean_and_spread(shares)[0] for shares in row] for row in groups])
     low, high = means.min(), means.max()
-    axis.imshow(means, cmap="Blues", aspect="auto", vmin=low - 0.2 * (high - low), vmax=high)
+    image = axis.imshow(means, cmap="Blues", aspect="auto", vmin=low - 0.2 * (high - low), vmax=high)
     for (row, column), mean in np.ndenumerate(means):
         shares = groups[row][column]
         text = f"{mean:.1f}" + (f" ± {100 * mean_and_spread(shares)[1]:.1f}" if len(shares) > 1 else "")
-        shade = "white" if mean > (low + high) / 2 else INK
+        red, green, blue, _ = image.to_rgba(mean)
+        luminance = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+        shade = INK if luminance > 0.2 else "white"  # the one with the larger contrast
         axis.text(column, row, text, ha="center", va="center", color=shade)
     if frame:
         corner = frame[1] - 0.46, frame[0] - 0.44

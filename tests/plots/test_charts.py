@@ -264,9 +264,10 @@ def test_differences_draws_each_difference_on_its_interval_beside_zero():
     assert points(first) == [(1, 0), (3, 0)] and points(dot) == [(2, 0)]
     assert {text.get_text(): text.xy for text in axis.texts} == {
         "+2.0": (3, 0),
-        "−0.5": (1, 1),
-        "−3.0": (-2, 2),
+        "−0.5": (-2, 1),  # away from the line at 0
+        "−3.0": (-4, 2),
     }
+    assert [text.get_horizontalalignment() for text in axis.texts] == ["left", "right", "right"]
     assert words(axis) == ("three gaps", "points", "")
 
 
@@ -423,8 +424,23 @@ def test_share_table_is_darkest_where_the_mean_is_largest():
     assert image.get_array().tolist() == pytest.approx(np.array([[10, 20], [30, 50], [75, 90]]))
     assert image.get_clim() == pytest.approx((-6, 90))  # below 10 by a fifth of the range: not quite white
     assert image.get_cmap()(1.0)[0] < image.get_cmap()(0.0)[0]
-    white = [text for text, color in colors(axis).items() if color == "white"]
-    assert white == ["75.0", "90.0"]  # above the middle, which is 50
+
+
+def test_share_table_can_be_read_in_every_cell():
+    means = [[value] for value in range(0, 101, 5)]
+    axis = plots.share_table(
+        [[[value / 100]] for (value,) in means], [""] * len(means), "x", "", xlabel="", ylabel=""
+    )
+    for text in axis.texts:
+        cell = axis.images[0].to_rgba(means[round(text.get_position()[1])][0])
+        lighter, darker = sorted((luminance(cell), luminance(to_rgba(text.get_color()))), reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) > 4  # WCAG's contrast; 3 suffices for large letters
+
+
+def luminance(rgba):
+    """WCAG's relative luminance, 0 to 1."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgba[:3]]
+    return float(np.dot((0.2126, 0.7152, 0.0722), linear))
 
 
 def test_share_table_frames_one_cell():
