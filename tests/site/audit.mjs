@@ -59,7 +59,11 @@ function shape() {
   const distorted = [...document.querySelectorAll("article img")].filter((image) =>
     image.naturalWidth
     && Math.abs((image.width / image.height) / (image.naturalWidth / image.naturalHeight) - 1) > 0.05);
+  // Charts have letters of 15 pixels, and two pixels of the file are one of the page.
+  const small = [...document.querySelectorAll("article .cell_output img")].filter((image) =>
+    image.getBoundingClientRect().width < 0.6 * (image.naturalWidth / 2));
   return {
+    small: small.map((image) => image.src),
     distorted: distorted.map((image) => image.src),
     shown: document.documentElement.dataset.theme,
     excess: document.scrollingElement.scrollWidth - innerWidth,

@@ -33,5 +33,10 @@ def test_page_can_be_used_by_all(path, theme, width):
 
 
 @pytest.mark.parametrize("path", PATHS)
+def test_the_letters_of_charts_can_be_read_on_a_phone(path):
+    assert audit()[path]["light", 360]["small"] == []
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_page_loads_without_errors_and_asks_no_other_host(path):
     assert audit()[path]["noise"] == []
