@@ -22,7 +22,7 @@ PERCENT = re.compile(r"\d[\d,.]*\s?%(?!\s*<!--)")
 
 SEEDS = (0, 1, 2)
 # In the plan, but not recorded in full yet: no chapter speaks of them.
-PLANNED = {"paper-no-decay", "paper-no-skip", "paper-no-skip-no-decay", "paper-adamw"}
+PLANNED = {name for name in recipes.RECIPES if name.startswith("paper-")} - {"paper-constant-rate"}
 SEARCHED = {name for name in recipes.RECIPES if name.startswith("tuned-")}
 CHOICE = 5  # the seed that chooses among the rates of a side, see chapter 7
 LOOKS = {"paper-no-skip", "paper-no-skip-no-decay"}  # one seed each, which chapter 7 says beside it
