@@ -27,10 +27,13 @@ ON_GITHUB = re.compile(r"(?:^|[/@])github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?
 COLAB = re.compile(r"https://colab\.research\.google\.com/github/[^)\s\"]*")
 
 
+def configuration():
+    return yaml.safe_load((REPOSITORY / "_config.yml").read_text(encoding="utf-8"))
+
+
 def configured():
     """(owner/name, branch) in `_config.yml`."""
-    text = (REPOSITORY / "_config.yml").read_text(encoding="utf-8")
-    repository = yaml.safe_load(text)["repository"]
+    repository = configuration()["repository"]
     return ON_GITHUB.search(repository["url"])[1], repository["branch"]
 
 
@@ -57,6 +60,12 @@ def site(slug):
     host = f"{owner.lower()}.github.io"
     # A repository that has the name of its owner's host is served at the root of it.
     return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+
+
+def of_site():
+    """Where the site of this copy lies: `html.baseurl`, or its repository's Pages."""
+    base = configuration()["html"].get("baseurl")
+    return f"{base.rstrip('/')}/" if base else site(address()[0])
 
 
 def set_up_cell(slug, branch):

@@ -4,9 +4,10 @@ python notebooks/student.py [FOLDER]     by default _build/student
 
 An exercise with a check keeps its stub, and the check raises until it is solved. Where
 there is no check, the solution becomes a cell for the student's own, which stops "Run
-All" until it is replaced. The cells carry nbgrader's notes, so that `nbgrader
-generate_assignment` takes the notebooks as they are: checks are graded automatically,
-the rest by hand.
+All" until it is replaced; an open exercise gets a cell for text. These cells and the
+checks carry nbgrader's notes, so that `nbgrader generate_assignment` takes the
+notebooks as they are: checks are graded automatically, the rest by hand. A stub carries
+none, because nbgrader would clear it as it clears solutions.
 """
 
 import re
@@ -36,7 +37,7 @@ def main(folder):
 def student_edition(notebook):
     """The notebook without outputs, and with a stub for each solution."""
     ids = {cell.id for cell in notebook.cells}
-    site = address.site(address.address()[0])  # the edition lies beside no pages
+    site = address.of_site()  # the edition lies beside no pages
     cells = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -48,17 +49,16 @@ def student_edition(notebook):
             cell.source = CITED.sub(lambda keys: cited(keys[1], site), cell.source)
         else:
             cell.outputs, cell.execution_count = [], None
-            kind, _, name = cell.id.partition("-")
             if is_solution(cell):
-                if f"stub-{name}" in ids:
+                if cell.id.replace("solution", "stub", 1) in ids:
                     continue
                 cell = stub(cell)
-            elif kind == "stub":
-                cell.metadata["nbgrader"] = notes(cell, solution=True)
             elif is_check(cell):
                 cell.source = cell.source.replace("check()", "check(strict=True)")
                 cell.metadata["nbgrader"] = notes(cell, grade=True)
         cells.append(cell)
+        if is_open(cell, ids):
+            cells.append(answer(cell))
     notebook.cells = cells
     notebook.metadata.pop("course", None)  # it vouches for outputs, and there are none
     return notebook
@@ -88,6 +88,20 @@ def is_solution(cell):
 
 def is_check(cell):
     return cell.cell_type == "code" and "with check():" in cell.source
+
+
+def is_open(cell, ids):
+    """Whether a cell asks for something that has neither a stub nor a solution."""
+    kind, _, name = cell.id.partition("-")
+    return kind == "exercise" and not ids & {f"stub-{name}", f"solution-{name}"}
+
+
+def answer(cell):
+    """The cell for the text that answers an open exercise."""
+    new = nbformat.v4.new_markdown_cell("*Your answer, with cells of code below it:*")
+    new.id = cell.id.replace("exercise", "answer", 1)
+    new.metadata["nbgrader"] = notes(new, solution=True, grade=True)
+    return new
 
 
 def stub(cell):

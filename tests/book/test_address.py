@@ -146,6 +146,22 @@ def test_a_site_that_lies_elsewhere_keeps_its_address(monkeypatch):
     assert config.html_baseurl == "https://example.org/cifar/"
 
 
+@pytest.mark.parametrize(
+    ("html", "place"),
+    [
+        ({}, "https://someone.github.io/fork/"),
+        ({"baseurl": "https://example.org/cifar"}, "https://example.org/cifar/"),
+    ],
+)
+def test_links_from_elsewhere_lead_to_where_the_site_lies(html, place, tmp_path, monkeypatch):
+    monkeypatch.setenv("GITHUB_REPOSITORY", "someone/fork")
+    monkeypatch.setattr(address, "REPOSITORY", tmp_path)
+    repository = {"url": "https://github.com/someone/course", "branch": "main"}
+    text = yaml.safe_dump({"repository": repository, "html": html})
+    (tmp_path / "_config.yml").write_text(text, encoding="utf-8")
+    assert address.of_site() == place
+
+
 def test_the_site_uses_the_extension():
     text = (REPOSITORY / "_config.yml").read_text(encoding="utf-8")
     assert yaml.safe_load(text)["sphinx"]["local_extensions"]["address"] == "notebooks"

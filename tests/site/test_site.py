@@ -42,7 +42,7 @@ def test_a_link_to_a_page_shows_it_with_its_picture(page):
     path, soup = page
     if path.parent == SITE:
         return  # the way to the first page, and the search
-    place = address.site(address.address()[0])
+    place = address.of_site()
     [canonical] = soup.find_all("link", rel="canonical")
     assert canonical["href"] == place + path.relative_to(SITE).as_posix()
     named = {tag["property"]: tag["content"] for tag in soup.find_all("meta", property=True)}
