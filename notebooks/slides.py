@@ -13,6 +13,7 @@ import sys
 from importlib.metadata import files
 from pathlib import Path
 
+import citations
 import nbformat
 import quizzes
 from nbconvert.exporters import SlidesExporter
@@ -26,7 +27,9 @@ TABLE = r"(?:^\|.*\n?)+"
 EQUATION = r"^\$\$[^$]+\$\$"
 SHOWN = re.compile(f"(?m){QUESTION}|{TABLE}|{EQUATION}")
 # Marks that a deck cannot show: where a number comes from, live parts, citations.
-MARKS = re.compile(r"<!--.*?-->|</?div[^>]*>| ?\{cite(?::t|:p)?\}`[^`]*`", re.DOTALL)
+MARKS = re.compile(
+    rf"<!--.*?-->|</?div[^>]*>| ?{citations.CITATION.pattern}", re.DOTALL
+)
 ROLE = re.compile(r"\{[a-z:]+\}`([^`<]*?) ?(?:<[^>]*>)?`")
 NEAR = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]*\)")  # a link within the site
 

@@ -12,16 +12,14 @@ none, because nbgrader would clear it as it clears solutions.
 
 import re
 import sys
-from functools import cache
 from pathlib import Path
 
 import address
+import citations
 import nbformat
-from pybtex.database import parse_file
 
 FOLDER = Path(__file__).resolve().parent
 POINTS = 5
-CITED = re.compile(r"\{cite\}`([^`]*)`")
 # A link to a page of the site.
 PAGE = re.compile(r"\]\(\.\./(book/[^)#]+)\.md(#[^)]*)?\)")
 STUB = "# Exercise {number}: replace these two lines.\nraise NotImplementedError\n"
@@ -46,7 +44,7 @@ def student_edition(notebook):
             # The link leads to the edition with solutions.
             cell.source = re.sub(r"(> *\n)?> *\[Open in Colab\].*\n?", "", cell.source)
             cell.source = PAGE.sub(rf"]({site}\1.html\2)", cell.source)
-            cell.source = CITED.sub(lambda keys: cited(keys[1], site), cell.source)
+            cell.source = citations.replaced(cell.source, f"{site}book/references.html")
         else:
             cell.outputs, cell.execution_count = [], None
             if is_solution(cell):
@@ -62,24 +60,6 @@ def student_edition(notebook):
     notebook.cells = cells
     notebook.metadata.pop("course", None)  # it vouches for outputs, and there are none
     return notebook
-
-
-def cited(keys, site):
-    """Authors and years in place of keys, which only Sphinx can look up."""
-    names = "; ".join(map(author_and_year, keys.split(",")))
-    return f"([{names}]({site}book/references.html))"
-
-
-def author_and_year(key):
-    entry = literature().entries[key.strip()]
-    last = ["".join(map(str, one.rich_last_names)) for one in entry.persons["author"]]
-    names = f"{last[0]} et al." if len(last) > 2 else " and ".join(last)
-    return f"{names}, {entry.fields['year']}"
-
-
-@cache
-def literature():
-    return parse_file(FOLDER.parent / "book" / "references.bib")
 
 
 def is_solution(cell):

@@ -111,7 +111,7 @@ RECIPES = {
         _PAPER.replace(name="paper-no-skip", options={"merge": "none"}),
         _PAPER.replace(name="paper-no-skip-no-decay", options={"merge": "none"}, weight_decay=0.0),
         _PAPER.replace(name="paper-adamw", optimizer="adamw"),
-        # Other networks of which the paper's text is true as well: it gives neither widths nor the last layers.
+        # Other networks that fit the paper's text, which gives neither widths nor the last layers.
         *(_PAPER.replace(name=f"paper-width-{width}", options={"width": width}) for width in (16, 48)),
         _PAPER.replace(name="paper-pool", options={"head": "pool"}),
         _PAPER.replace(name="paper-width-16-pool", options=_WIDTH_16 | {"head": "pool"}),

@@ -90,7 +90,8 @@ def test_a_slide_has_one_note_because_no_second_would_be_shown():
 def test_no_mark_of_the_site_is_left(pair):
     _, cells = pair
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    assert not [mark for mark in ("<!--", "{cite", "{term", "<div", ".ipynb)", ".md)") if mark in text]
+    marks = ("<!--", "references.bib", "{term", "<div", ".ipynb)", ".md)")
+    assert not [mark for mark in marks if mark in text]
 
 
 def test_a_quiz_shows_the_question_before_its_answer():
