@@ -35,13 +35,16 @@ def name_authors(notebook):
     changed = False
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            text = replaced(cell.source, "../book/references.bib#{keys}")
+            text = linked(cell.source, "../book/references.bib#{keys}")
             changed, cell.source = changed or text != cell.source, text
     return changed
 
 
-def replaced(source, address):
-    """The text with each citation's names as a link to `address`, as "…#{keys}"."""
+def linked(source, address):
+    """The text with each citation's names as a link to `address`.
+
+    Its keys take the place of "{keys}" in the address, if that is there.
+    """
     return CITATION.sub(
         lambda found: f"([{names(found[1])}]({address.format(keys=found[1])}))", source
     )

@@ -44,7 +44,7 @@ def student_edition(notebook):
             # The link leads to the edition with solutions.
             cell.source = re.sub(r"(> *\n)?> *\[Open in Colab\].*\n?", "", cell.source)
             cell.source = PAGE.sub(rf"]({site}\1.html\2)", cell.source)
-            cell.source = citations.replaced(cell.source, f"{site}book/references.html")
+            cell.source = citations.linked(cell.source, f"{site}book/references.html")
         else:
             cell.outputs, cell.execution_count = [], None
             if is_solution(cell):

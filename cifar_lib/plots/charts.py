@@ -193,7 +193,7 @@ def differences(
             va="center",
             fontsize=9,
         )
-    _label_rows(axis, gaps, 0.12)
+    _label_rows(axis, gaps, 0.15)  # room for the numbers on both sides
     axis.set(title=title, xlabel=xlabel)
     return axis
 

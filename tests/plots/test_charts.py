@@ -271,6 +271,16 @@ def test_differences_draws_each_difference_on_its_interval_beside_zero():
     assert words(axis) == ("three gaps", "points", "")
 
 
+def test_differences_writes_its_numbers_within_the_axes():
+    gaps = {"a row with a rather long label": (-7.7, -15.3, -0.1), "another": (40.0, 37.5, 42.5)}
+    axis = plots.differences(gaps, "", xlabel="points")
+    axis.figure.canvas.draw()
+    inside = axis.get_window_extent()
+    for number in axis.texts:
+        extent = number.get_window_extent()
+        assert inside.x0 < extent.x0 and extent.x1 < inside.x1
+
+
 def test_differences_draws_every_interval_through():
     axis = plots.differences({str(i): (1.0, 0.0, 2.0) for i in range(12)}, "", xlabel="")
     intervals = [line for line in axis.lines[1:] if line.get_marker() == "None"]
