@@ -3,14 +3,13 @@
 (a) is the tutorial's way: a torchvision-style data set of single images, transforms an image, a
 DataLoader with workers, float32. (b) is `cifar_lib.training`: images on the device as uint8, whole
 batches, the device's training precision. Both start from the same seeds and end with the same
-evaluation, in one process. (a) runs first as everybody has it. Then `device.keep_freed_memory` sets the
-allocator for the whole process, and (a), which gains from that too, takes turns with (b).
+evaluation, in one process. (a) runs first as everybody has it. On a CPU, `device.keep_freed_memory` then sets
+the allocator for the whole process, and (a), which gains from that too, takes turns with (b).
 
 python benchmarks/loop.py --images 10000 --epochs 2 --rounds 3
 """
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
@@ -72,8 +71,41 @@ def course_loop(recipe, dataset, seed, device):
     return setup.model, _seconds_since(start, device)
 
 
+def compare(dataset, device, images, epochs, rounds):
+    """Both loops in turn; returns the images a second and the validation accuracy of each turn, by loop."""
+    learning, validation = data.split(dataset.train)
+    dataset = replace(dataset, train=learning[:images])
+    first = replace(dataset, train=learning[:640])  # a first turn, not measured, loads what is needed
+    recipe = recipes.get("paper").replace(
+        epochs=epochs, rate=0.001, weight_decay=0.0, schedule="constant", holdout=False
+    )
+    seen = len(dataset.train) // recipe.batch_size * recipe.batch_size * recipe.epochs
+    print(f"{devices.describe(device)}; {seen:,} images a turn, batch {recipe.batch_size}")
+    results = {}
+
+    def turn(name, loop, seed):
+        model, seconds = loop(recipe, dataset, seed, device)
+        accuracy = evaluate.accuracy(evaluate.predict(model, validation.pixels), validation.labels)
+        results.setdefault(name, []).append((seen / seconds, accuracy))
+        print(f"  seed {seed}  {name:15}  {seen / seconds:7,.0f} images/s  {accuracy:.1%}", flush=True)
+
+    tutorial_loop(recipe.replace(epochs=1), first, 0, device)
+    for seed in range(rounds):
+        turn("tutorial", tutorial_loop, seed)
+    if device.type == "cpu":
+        devices.keep_freed_memory()
+    course_loop(recipe.replace(epochs=1), first, 0, device)
+    for seed in range(rounds):
+        if device.type == "cpu":
+            turn("tutorial, tuned", tutorial_loop, seed)
+        turn("cifar_lib", course_loop, seed)
+    return results
+
+
 def worker(name, device):
     """Train the paper's network for an epoch, and print how much memory this process held at most."""
+    import resource  # here, because Windows does not have it
+
     training.train(recipes.get("paper").replace(epochs=1), data.load(name), device=device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
     print(f"peak memory of training the paper's network, whole process: {peak / 1e9:.2f} GB")
@@ -95,33 +127,7 @@ def main():
 
     device = devices.select_device(arguments.device)
     dataset = data.load(arguments.data)
-    images, validation = data.split(dataset.train)
-    dataset = replace(dataset, train=images[: arguments.images])
-    first = replace(dataset, train=images[:640])  # a first turn, which is not measured, loads what is needed
-    recipe = recipes.get("paper").replace(
-        epochs=arguments.epochs, rate=0.001, weight_decay=0.0, schedule="constant", holdout=False
-    )
-    seen = len(dataset.train) // recipe.batch_size * recipe.batch_size * recipe.epochs
-    print(f"{devices.describe(device)}; {seen:,} images a turn, batch {recipe.batch_size}")
-
-    results = {"tutorial": [], "tutorial, tuned": [], "cifar_lib": []}
-
-    def turn(name, loop, seed):
-        model, seconds = loop(recipe, dataset, seed, device)
-        accuracy = evaluate.accuracy(evaluate.predict(model, validation.pixels), validation.labels)
-        results[name].append((seen / seconds, accuracy))
-        print(f"  seed {seed}  {name:15}  {seen / seconds:7,.0f} images/s  {accuracy:.1%}", flush=True)
-
-    tutorial_loop(recipe.replace(epochs=1), first, 0, device)
-    for seed in range(arguments.rounds):
-        turn("tutorial", tutorial_loop, seed)
-    if device.type == "cpu":
-        devices.keep_freed_memory()
-    course_loop(recipe.replace(epochs=1), first, 0, device)
-    for seed in range(arguments.rounds):
-        turn("tutorial, tuned", tutorial_loop, seed)
-        turn("cifar_lib", course_loop, seed)
-
+    results = compare(dataset, device, arguments.images, arguments.epochs, arguments.rounds)
     ours = statistics.median(rate for rate, _ in results["cifar_lib"])
     for name, turns in results.items():
         rate = statistics.median(rate for rate, _ in turns)

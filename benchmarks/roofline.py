@@ -12,11 +12,15 @@ python benchmarks/roofline.py fast94 --steps 3
 """
 
 import argparse
+import json
 import statistics
+import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
@@ -26,7 +30,8 @@ from cifar_lib.models import kernels
 from cifar_lib.system import device as devices
 
 MATRIX = 4096
-COPIED = 200_000_000  # numbers, far more than any cache holds
+COPIED = 200_000_000  # bytes, far more than any cache holds
+ON_A_GPU = 4  # times as large, so that starting the operation does not count
 
 
 def seconds(function, device, repeat=5):
@@ -44,24 +49,60 @@ def seconds(function, device, repeat=5):
 def matrix_rate(device):
     """FLOP/s of a product of two large square matrices, in the precision of a training step."""
     dtype = devices.training_dtype(device)
-    one, other = (torch.randn(MATRIX, MATRIX, device=device, dtype=dtype) for _ in range(2))
-    return 2 * MATRIX**3 / seconds(lambda: one @ other, device)
+    side = MATRIX * (ON_A_GPU if device.type == "cuda" else 1)
+    one, other = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    return 2 * side**3 / seconds(lambda: one @ other, device)
 
 
 def bandwidth(device):
     """Bytes a second, read and written, while one large tensor is copied into another."""
-    one = torch.zeros(COPIED // 4, device=device)
+    times = ON_A_GPU if device.type == "cuda" else 1
+    one = torch.zeros(times * COPIED // 4, device=device)
     other = torch.empty_like(one)
     return 2 * one.nbytes / seconds(lambda: other.copy_(one), device)
 
 
+def launch_seconds(device, count=1000):
+    """The seconds from one operation on a single number to the next: what starting one costs."""
+    number = torch.zeros(1, device=device)
+
+    def many():
+        for _ in range(count):
+            number.add_(1)
+
+    return seconds(many, device) / count
+
+
+def gpu_work(function):
+    """What a GPU runs during a call: the numbers of kernels and of copies, and the seconds of both."""
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "trace.json"
+        with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as watched:
+            function()
+            torch.cuda.synchronize()
+        watched.export_chrome_trace(str(trace))
+        return count_work(json.loads(trace.read_text(encoding="utf-8"))["traceEvents"])
+
+
+def count_work(events):
+    """The same from the events of a trace, whose durations are in microseconds."""
+    kernels = [event for event in events if event.get("cat") == "kernel"]
+    copies = [event for event in events if event.get("cat") in ("gpu_memcpy", "gpu_memset")]
+    return {
+        "kernels": len(kernels),
+        "copies": len(copies),
+        "seconds": sum(event["dur"] for event in (*kernels, *copies)) / 1e6,
+    }
+
+
 class Counted(TorchDispatchMode):
-    """Adds up FLOPs, bytes, and the floor of the seconds, operation by operation."""
+    """Adds up operations, FLOPs, bytes, and the floor of the seconds."""
 
     def __init__(self, rate, speed):
         super().__init__()
         self.rate, self.speed = rate, speed
         self.flops = self.bytes = self.floor = 0.0
+        self.operations = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
@@ -71,6 +112,7 @@ class Counted(TorchDispatchMode):
             tensors = [leaf for leaf in tree_leaves((args, result)) if isinstance(leaf, torch.Tensor)]
             moved = sum(tensor.nbytes for tensor in tensors)
             self.flops, self.bytes = self.flops + flops, self.bytes + moved
+            self.operations += 1
             self.floor += max(flops / self.rate, moved / self.speed)
         return result
 
@@ -82,6 +124,7 @@ class Step:
         self.recipe = recipe.replace(holdout=False)
         few = replace(dataset, train=dataset.train[: steps * recipe.batch_size])
         self.setup = training.set_up(self.recipe, few, device=device)
+        self.steps = len(few.train) // recipe.batch_size
 
     def __len__(self):
         return len(self.setup.training)
@@ -96,10 +139,36 @@ class Step:
             self()
 
     def counted(self, rate, speed):
-        """FLOPs, bytes and the floor of the seconds for one image; FLOPs are those of usual convolutions."""
+        """FLOPs, bytes and the floor of the seconds of one image, and the operations of one step.
+
+        Counted are the usual convolutions.
+        """
         with Counted(rate, speed) as count:
             self.usual()
-        return (each / len(self) for each in (count.flops, count.bytes, count.floor))
+        of_an_image = {name: getattr(count, name) / len(self) for name in ("flops", "bytes", "floor")}
+        return of_an_image | {"operations": count.operations / self.steps}
+
+
+def measure(recipe, dataset, steps, device, rate, speed):
+    """For each side of a recipe's images: what an image takes at least, and what it takes, in seconds."""
+    own_side = dataset.train.pixels.shape[-1]
+    sides = [recipe.side_at(epoch) or own_side for epoch in range(recipe.epochs)]
+    for side in sorted(set(sides)):
+        step = Step(recipe.replace(sides=[[0, side]]), dataset, steps, str(device))
+        step()  # chooses its convolutions
+        row = {"side": side, "epochs": sides.count(side)} | step.counted(rate, speed)
+        row |= {"arithmetic": row["flops"] / rate, "traffic": row["bytes"] / speed}
+        row |= {"usual": seconds(step.usual, device, repeat=3) / len(step)}
+        row |= {"reached": seconds(step, device, repeat=3) / len(step)}
+        if device.type == "cuda":
+            row |= {name: value / step.steps for name, value in gpu_work(step).items()}
+        yield row
+
+
+def total(rows):
+    """The seconds that one image takes in all epochs."""
+    names = ("arithmetic", "floor", "usual", "reached")
+    return {name: sum(row["epochs"] * row[name] for row in rows) for name in names}
 
 
 def main():
@@ -122,28 +191,21 @@ def main():
     print(f"matrix rate {rate / 1e9:,.0f} GFLOP/s, memory {speed / 1e9:.1f} GB/s")
     print(f"\n{recipe.name}, batch {recipe.batch_size}: milliseconds an image")
     print("images  epochs  MFLOP  kB moved  arithmetic  traffic  floor  usual  reached  floor / reached")
-    floors = usuals = reacheds = arithmetics = 0.0
-    own_side = dataset.train.pixels.shape[-1]
-    sides = [recipe.side_at(epoch) or own_side for epoch in range(recipe.epochs)]
-    for side in sorted(set(sides)):
-        step = Step(recipe.replace(sides=[[0, side]]), dataset, arguments.steps, arguments.device)
-        step()  # chooses its convolutions
-        flops, moved, floor = step.counted(rate, speed)
-        usual, reached = (seconds(way, device, repeat=3) / len(step) for way in (step.usual, step))
-        epochs = sides.count(side)
-        floors, usuals = floors + epochs * floor, usuals + epochs * usual
-        reacheds, arithmetics = reacheds + epochs * reached, arithmetics + epochs * flops / rate
-        shown = [1e3 * each for each in (flops / rate, moved / speed, floor, usual, reached)]
+    rows = []
+    for row in measure(recipe, dataset, arguments.steps, device, rate, speed):
+        rows.append(row)
+        shown = [1e3 * row[name] for name in ("arithmetic", "traffic", "floor", "usual", "reached")]
         print(
-            f"{side:3}×{side:<3} {epochs:6} {flops / 1e6:6.0f} {moved / 1e3:9,.0f} {shown[0]:11.3f} "
-            f"{shown[1]:8.3f} {shown[2]:6.3f} {shown[3]:6.3f} {shown[4]:8.3f} {floor / reached:16.0%}"
+            f"{row['side']:3}×{row['side']:<3} {row['epochs']:6} {row['flops'] / 1e6:6.0f} "
+            f"{row['bytes'] / 1e3:9,.0f} {shown[0]:11.3f} {shown[1]:8.3f} {shown[2]:6.3f} {shown[3]:6.3f} "
+            f"{shown[4]:8.3f} {row['floor'] / row['reached']:16.0%}"
         )
-    count = len(dataset.train)
-    total, floor = count * reacheds, count * floors
+    count, whole = len(dataset.train), total(rows)
     print(
-        f"\nthe whole recipe on {count:,} images: floor {floor:,.0f} s, at this pace {total:,.0f} s: "
-        f"the floor is {floor / total:.0%} of it, arithmetic alone {arithmetics / reacheds:.0%}; "
-        f"{usuals / reacheds:.2f} times as fast as with usual convolutions"
+        f"\nthe whole recipe on {count:,} images: floor {count * whole['floor']:,.0f} s, at this pace "
+        f"{count * whole['reached']:,.0f} s: the floor is {whole['floor'] / whole['reached']:.0%} of it, "
+        f"arithmetic alone {whole['arithmetic'] / whole['reached']:.0%}; "
+        f"{whole['usual'] / whole['reached']:.2f} times as fast as with usual convolutions"
     )
 
 

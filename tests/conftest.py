@@ -5,9 +5,15 @@ from functools import partial
 import fakes
 import processes
 import pytest
+import torch
 
 from cifar_lib import data, recipes, runs
 from cifar_lib.data import generated
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
 
 
 @pytest.fixture(autouse=True)

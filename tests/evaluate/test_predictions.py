@@ -104,7 +104,7 @@ def test_training_in_bfloat16_follows_float32(toy_images, monkeypatch):
     assert losses[torch.float32][-1] < losses[torch.float32][0]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.cuda
 def test_outputs_on_a_gpu_agree_with_the_cpu(toy_images):
     model = models.SkipCNN(width=16).eval()
     here = evaluate.predict(model, toy_images.test.pixels)

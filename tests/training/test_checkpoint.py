@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from trainings import CUDA, DEVICES, Killed, assert_same
+from trainings import DEVICES, Killed, assert_same
 
 from cifar_lib import CourseError, data, models, training
 from cifar_lib.system import device
@@ -85,7 +85,7 @@ def test_killed_while_writing_goes_on_from_the_checkpoint_before(tiny, toy_image
     assert_same(training.train(tiny, toy_images), training.train(tiny, toy_images, checkpoint=path))
 
 
-@CUDA
+@pytest.mark.cuda
 def test_a_checkpoint_of_the_gpu_goes_on_on_the_cpu(tiny, toy_images, tmp_path, monkeypatch):
     path = tmp_path / "tiny.safetensors"
     with monkeypatch.context() as patch, pytest.raises(Killed):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from trainings import CUDA, DEVICES, assert_same
+from trainings import DEVICES, assert_same
 
 from cifar_lib import CourseError, data, evaluate, models, recipes, training
 from cifar_lib.system import device
@@ -199,7 +199,7 @@ def test_any_number_that_is_not_finite_stops_an_epoch(number, tiny, toy_images, 
         train_epoch(tiny, setup.model, setup.optimizer, setup.training[:32], 0, 1)
 
 
-@CUDA
+@pytest.mark.cuda
 def test_the_gpu_agrees_with_the_cpu(float32, tiny, toy_images):
     recipe = tiny.replace(rate=1e-3, epochs=1)
     here, there = (training.train(recipe, toy_images, device=name) for name in ("cpu", "cuda"))

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from trainings import CUDA
 
 from cifar_lib import data, evaluate, models, recipes, training
 from cifar_lib.system import device
@@ -153,7 +152,7 @@ def asked_for_numbers(monkeypatch, epoch):
     return len(asked)
 
 
-@CUDA
+@pytest.mark.cuda
 @pytest.mark.parametrize("optimizer", recipes.OPTIMIZERS)
 def test_no_step_waits_for_the_gpu(optimizer, tiny, toy_images, monkeypatch):
     """PyTorch refuses to wait, until the loop asks for the loss of the whole epoch, and that once."""
