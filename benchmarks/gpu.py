@@ -16,7 +16,6 @@ import contextlib
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import time
@@ -150,10 +149,10 @@ def headlines(results):
         cold, warm = found.get(f"{name}-compiled"), found.get(f"{name}-again")
         if cold and warm:
             firsts = [each["runs"][0]["training"] for each in (cold, warm)]
-            later = statistics.median(run["training"] for run in (cold["runs"][1:] or cold["runs"]))
             lines.append(
-                f"{name}, compiled: first run {firsts[0]:.1f} s with nothing compiled before, "
-                f"{firsts[1]:.1f} s in a new process with what was compiled, later runs {later:.2f} s"
+                f"{name}, compiled: the first run takes {firsts[0]:.1f} s with nothing compiled before, "
+                f"{firsts[1]:.1f} s in a new process with what was compiled, a later one "
+                f"{warm['seconds']['training']:.2f} s"
             )
     return lines
 

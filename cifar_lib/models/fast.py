@@ -55,7 +55,7 @@ class FastCNN(nn.Module):
         another. A network that was built without whitening is left alone.
 
         Args:
-            images: float32 [N, C, H, W], normalised.
+            images: float32 [N, C, H, W], normalised, on any device.
         """
         if self.whiten.weight.requires_grad:
             return
@@ -63,10 +63,12 @@ class FastCNN(nn.Module):
         squares = images.new_zeros(size, size, dtype=torch.float64)
         count = 0
         for part in images.split(PART):
-            patches = F.unfold(part, PATCH).transpose(1, 2).flatten(0, 1).double()
+            # Not `F.unfold`, whose threads wait for one another after each image.
+            patches = part.unfold(2, PATCH, 1).unfold(3, PATCH, 1)  # [N, C, H', W', PATCH, PATCH]
+            patches = patches.permute(0, 2, 3, 1, 4, 5).reshape(-1, size).double()
             squares += patches.T @ patches
             count += len(patches)
-        variance, directions = torch.linalg.eigh(squares / count)
+        variance, directions = torch.linalg.eigh((squares / count).cpu())
         rows = (directions / (variance + ADDED_VARIANCE).sqrt()).T.float()
         filters = rows.view(-1, *self.whiten.weight.shape[1:])
         with torch.no_grad():
@@ -76,8 +78,16 @@ class FastCNN(nn.Module):
         with devices.autocast(x.device, torch.float32):  # bfloat16 would round away the faint directions
             x = self.whiten(x)
         x = x.to(devices.product_dtype(x))  # saves memory traffic: the next convolution rounds it anyway
-        x = self.stages(F.silu(x))
-        return self.linear(x.amax((2, 3))) / self.linear.in_features**0.5
+        return self.linear(_largest(self.stages(F.silu(x)))) / self.linear.in_features**0.5
+
+
+def _largest(x: Tensor) -> Tensor:
+    """The largest number of each channel, [N, C, H, W] -> [N, C]."""
+    if torch.compiler.is_compiling():
+        # The gradient of `amax` looks for the largest again. A compiler computes x anew for that, without
+        # rounding it, and then no number equals the largest, which was rounded: the gradient is 0 / 0.
+        return x.flatten(2).max(2).values
+    return x.amax((2, 3))
 
 
 class Stage(nn.Module):

@@ -62,7 +62,7 @@ def set_up(recipe: Recipe, dataset: Dataset, seed: int = 0, device: str | None =
     models.check_shapes(model, recipe, dataset.shape, len(dataset.classes))
     prepare = getattr(model, "prepare", None)
     if prepare is not None:
-        prepare(normalize(training.pixels[:PREPARE_IMAGES]))
+        prepare(normalize(training.pixels[:PREPARE_IMAGES].to(place)))
     model = models.replicate(model).to(place).to(memory_format=torch.channels_last)
     model = kernels.quicken(model)
     return Setup(place, training.to(place), validation.to(place), model, make_optimizer(recipe, model))

@@ -1,5 +1,7 @@
 """The fast recipes' network, against its definition."""
 
+import shutil
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -120,3 +122,20 @@ def test_the_first_layer_keeps_float32_where_all_others_are_rounded():
         network(torch.randn(2, 3, 32, 32))
     rounded = (torch.bfloat16, torch.bfloat16)
     assert dtypes == {"whiten": (torch.float32, torch.float32), "stages": rounded, "linear": rounded}
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="needs a C++ compiler")
+def test_a_compiled_gradient_of_the_largest_is_that_of_the_usual_one():
+    """In bfloat16, in which the compiler computes anew, and unrounded, what the largest was chosen from."""
+    norm, start = torch.nn.BatchNorm2d(4), torch.randn(8, 4, 5, 5, generator=torch.Generator().manual_seed(0))
+
+    def gradient(largest):
+        x = start.clone().requires_grad_()
+        largest(x).float().square().sum().backward()
+        return x.grad
+
+    def largest(x):
+        return fast._largest(F.silu(norm(x.bfloat16())))
+
+    usual, compiled = gradient(largest), gradient(torch.compile(largest, dynamic=False))
+    assert (compiled - usual).norm() < 0.05 * usual.norm()
