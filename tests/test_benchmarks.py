@@ -16,6 +16,7 @@ from cifar_lib.system import device
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 TINY = {
     "company": ["study-quick", "--data", "toy", "--images", "128", "--rounds", "1", "--fixed"],
+    "gpu": ["--rehearse", "--only", "environment"],
     "growth": ["--data", "toy", "--images", "64", "--tables", "batch", "threads"],
     "loop": ["--data", "toy", "--images", "64", "--epochs", "1", "--rounds", "1"],
     "order": ["--images", "1", "--repeat", "1"],
@@ -43,8 +44,8 @@ def benchmark(name):
 
 
 def test_each_benchmark_has_a_tiny_run():
-    """All but `limits`, which trains nothing and reads files that the course does not hold."""
-    assert sorted([*TINY, "limits"]) == sorted(path.stem for path in FOLDER.glob("*.py"))
+    """All but `limits`, which reads files that the course does not hold, and the parts of `gpu`."""
+    assert sorted([*TINY, "gpu_parts", "limits"]) == sorted(path.stem for path in FOLDER.glob("*.py"))
 
 
 def test_company_trains_in_rounds(monkeypatch, capsys):
