@@ -1,11 +1,12 @@
-# make book · pdf · offline · student · slides · test · test-long · test-oldest · record · lint · mutants · clean
+# make book · pdf · offline · student · slides · test · test-long · test-oldest · gpu · record · lint · mutants
+# · clean
 # (GNU make 3.81 suffices)
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 OLDEST := .venv-oldest/bin
 
-.PHONY: book pdf offline student slides test test-chapters test-site test-long test-oldest record lint mutants clean
+.PHONY: book pdf offline student slides test test-chapters test-site test-long test-oldest gpu record lint mutants clean
 
 book: $(READY)  ## build the site from the stored outputs
 	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --all -q
@@ -48,6 +49,9 @@ test-long: $(READY)  ## the faults that take minutes: see book/trust.md
 
 test-oldest: .venv-oldest/.installed  ## unit tests with the oldest PyTorch that pyproject.toml allows
 	$(ALONE) $(OLDEST)/python -m pytest tests -q --ignore=tests/book --ignore=tests/site
+
+gpu: $(READY)  ## with a GPU: all that was not measured yet, in one report; OPTIONS=--rehearse needs none
+	$(BIN)/python benchmarks/gpu.py $(OPTIONS)
 
 record: $(READY)  ## execute every chapter in the recorded profile and keep its outputs
 	$(BIN)/python notebooks/execute.py
