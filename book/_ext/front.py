@@ -69,9 +69,9 @@ def words():
         for recipe, (name, _) in CURVES.items()
     ]
     return (
-        "Validation accuracy against the seconds of training, a line for each recorded run, and for each of "
-        f"the paper’s recipe the point where it ended. On average they end at: {'; '.join(said)}. Looking at each image six times, fast94 gets "
-        f"{accuracy_over_views('fast94'):.1f} %. The paper reports {PAPER} %."
+        "Validation accuracy against the seconds of training, a line for each recorded run, and for those of "
+        f"the paper’s recipe the points where they end. On average they end at: {'; '.join(said)}. With "
+        f"six looks at each image, fast94 gets {accuracy_over_views('fast94'):.1f} %. The paper: {PAPER} %."
     )
 
 

@@ -1,6 +1,6 @@
 """Runs of a recipe: trained here and now, recorded once, replayed from then on."""
 
-from .comparison import Comparison, Pair, compare_runs, right_answers
+from .comparison import Comparison, Pair, compare_runs, difference, right_answers
 from .export import Exported, export_onnx
 from .listing import Summary, summaries
 from .plan import Question, read_plan, runs_left
@@ -34,7 +34,6 @@ from .record import (
 )
 from .replay import (
     checkpoint_file,
-    difference,
     load_data,
     profile,
     recipe_for_profile,

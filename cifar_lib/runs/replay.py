@@ -117,17 +117,6 @@ def results(several: Iterable[Run], name: str = "test_accuracy") -> list[float]:
     return [one.result[name] for one in several]
 
 
-def difference(
-    first: Iterable[Run], second: Iterable[Run], name: str = "test_accuracy"
-) -> tuple[float, float, float]:
-    """How much larger a result of `first` is, with Welch's interval over seeds.
-
-    Returns:
-        (difference of the means, low, high), see `evaluate.welch_interval`.
-    """
-    return evaluate.welch_interval(results(first, name), results(second, name))
-
-
 def summarize(several: Sequence[Run], name: str = "test_accuracy") -> str:
     """One result over runs in words, as '71.9 ± 0.4 % (3 seeds)'."""
     seeds = f"{len(several)} seed{'s' if len(several) > 1 else ''}"

@@ -1,6 +1,7 @@
 """Two recipes are compared as their records say, with numbers that can be worked out by hand."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -74,6 +75,16 @@ def test_where_predictions_are_kept_images_are_paired(write, compare):
     expected = evaluate.difference_interval(*tables)
     assert found.interval == (expected.low, expected.high) and found.over == "seeds and images"
     assert found.p == expected.p
+
+
+def test_a_difference_has_the_interval_of_the_comparison(write, compare, tmp_path):
+    for seed in (0, 1):
+        write("one", seed, [0, 1, 2, 3 + seed])
+        write("other", seed, [2, 4])
+    sides = [runs.load_runs(name, tmp_path) for name in ("one", "other")]
+    assert runs.difference(*sides) == (pytest.approx(0.2), *compare().interval)
+    _, low, high = runs.difference(sides[0][:1], sides[1])
+    assert math.isnan(low) and math.isnan(high)
 
 
 def test_without_predictions_the_seeds_means_are_compared(write, compare):

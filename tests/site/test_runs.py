@@ -7,7 +7,7 @@ import all_runs
 import pytest
 from browser import drive, missing
 
-from cifar_lib import runs
+from cifar_lib import evaluate, runs
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
@@ -53,7 +53,9 @@ def test_a_third_choice_takes_the_place_of_the_first():
 
 def test_the_verdict_has_the_interval_of_the_library():
     first, second = (runs.load_runs(name) for name in ("mlp", "mlp-shuffled"))
-    expected = [round(100 * value, 1) for value in runs.difference(first, second)]
+    expected = [
+        round(100 * value, 1) for value in evaluate.welch_interval(*map(runs.results, (first, second)))
+    ]
     verdict = seen()["verdict"].replace("−", "-")
     difference, low, high = re.search(r"is ([\d.]+) points .* from (\S+) to (\S+) points", verdict).groups()
     assert [-float(difference), float(low), float(high)] == expected
