@@ -22,6 +22,7 @@ def run(arguments, output):
         words.recipe_or_changed(name)
     from .. import runs
 
-    sides = [runs.find_runs(name, arguments.folder) for name in (arguments.first, arguments.second)]
+    names = arguments.first, arguments.second
+    sides = [runs.find_runs(name, arguments.folder).values() for name in names]
     comparison = runs.compare_runs(*sides, arguments.part)
     output(comparison, "comparison", **comparison.as_dict())

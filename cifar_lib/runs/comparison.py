@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -107,20 +107,73 @@ class Comparison:
         return "\n".join(lines)
 
 
-def compare_runs(first: Mapping[int, Run], second: Mapping[int, Run], part: str = "test") -> Comparison:
+def compare_runs(first: Iterable[Run], second: Iterable[Run], part: str = "test") -> Comparison:
     """Compare the runs of two recipes on the images that both were evaluated on.
 
     Where predictions are kept, the interval knows of seeds and images (`evaluate.difference_interval`), else
     of the seeds alone (`evaluate.welch`).
 
     Args:
-        first, second: the runs of each side, by seed.
+        first, second: the runs of each side, each of another seed.
         part: "test", "val", "test_views" or "val_views".
 
     Raises:
         CourseError: a run has no such part, or its predictions are damaged.
     """
-    first, second = dict(sorted(first.items())), dict(sorted(second.items()))
+def difference(self) -> float:
+        """The first accuracy less the second."""
+        return self.accuracies[0] - self.accuracies[1]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, as it is printed as JSON."""
+        content = vars(self) | {"difference": self.difference, "pairs": [vars(pair) for pair in self.pairs]}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items()}
+
+    def __str__(self) -> str:
+        lines = [
+            f"{name}: {accuracy:.2%} ({self.part}, seed{'s' * (len(seeds) > 1)} {seeds_as_text(seeds)})"
+            for name, accuracy, seeds in zip(self.names, self.accuracies, self.seeds, strict=True)
+        ]
+        difference = f"difference: {100 * self.difference:+.2f} points"
+        if self.interval is None:
+            lines.append(f"{difference}, without an interval, because one seed says nothing about others")
+        else:
+            low, high = (f"{100 * limit:+.2f}" for limit in self.interval)
+            lines.append(f"{difference} (95 % interval over {self.over}: {low} to {high})")
+        if self.over == "seeds":
+            lines.append("Where they disagree is not known: no predictions for the same images are kept.")
+        lines += [
+            f"seed {pair.seed}: {pair.only_first:,} images that only {self.names[0]} gets right, "
+            f"{pair.only_second:,} that only {self.names[1]} does; McNemar's p = {pair.p:.2g}"
+            for pair in self.pairs
+        ]
+        for first, second, images in (
+            (*self.names, self.only_first),
+            (*self.names[::-1], self.only_second),
+        ):
+            if images:
+                more = f" and {len(images) - MOST_SHOWN:,} more" if len(images) > MOST_SHOWN else ""
+                lines.append(
+                    f"right in all runs of {first} and in none of {second}: {len(images):,} images: "
+                    f"{', '.join(map(str, images[:MOST_SHOWN]))}{more}"
+                )
+        return "\n".join(lines)
+
+
+def compare_runs(first: Iterable[Run], second: Iterable[Run], part: str = "test") -> Comparison:
+    """Compare the runs of two recipes on the images that both were evaluated on.
+
+    Where predictions are kept, the interval knows of seeds and images (`evaluate.difference_interval`), else
+    of the seeds alone (`evaluate.welch`).
+
+    Args:
+        first, second: the runs of each side, each of another seed.
+        part: "test", "val", "test_views" or "val_views".
+
+    Raises:
+        CourseError: a run has no such part, or its predictions are damaged.
+    """
+    first, second = _by_seed(first), _by_seed(second)
     shares = _shares(first, part), _shares(second, part)
     several = min(len(first), len(second)) > 1
     estimate = evaluate.welch(*shares) if several else None
@@ -157,7 +210,7 @@ def difference(first: Iterable[Run], second: Iterable[Run], part: str = "test") 
     Returns:
         (difference of the means, low, high); low and high are nan where a side has one seed.
     """
-    compared = compare_runs(*({run.seed: run for run in side} for side in (first, second)), part)
+    compared = compare_runs(first, second, part)
     low, high = compared.interval or (math.nan, math.nan)
     return compared.difference, low, high
 
@@ -177,6 +230,10 @@ def right_answers(several: Iterable[Run], part: str = "test") -> Tensor:
         labels, _ = load_labels(labels_file(run.data["name"], run.folder))
         rows.append(run.predictions(part).right(labels[part.removesuffix("_views")]))
     return torch.stack(rows)
+
+
+def _by_seed(side):
+    return {run.seed: run for run in sorted(side, key=lambda run: run.seed)}
 
 
 def _name(side):

@@ -53,7 +53,7 @@ def write(tmp_path, tiny):
 @pytest.fixture
 def compare(tmp_path):
     def both(part="test"):
-        return runs.compare_runs(runs.find_runs("one", tmp_path), runs.find_runs("other", tmp_path), part)
+        return runs.compare_runs(runs.load_runs("one", tmp_path), runs.load_runs("other", tmp_path), part)
 
     return both
 
