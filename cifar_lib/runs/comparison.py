@@ -120,74 +120,21 @@ def compare_runs(first: Iterable[Run], second: Iterable[Run], part: str = "test"
     Raises:
         CourseError: a run has no such part, or its predictions are damaged.
     """
-def difference(self) -> float:
-        """The first accuracy less the second."""
-        return self.accuracies[0] - self.accuracies[1]
-
-    def as_dict(self) -> dict[str, Any]:
-        """All of it, as it is printed as JSON."""
-        content = vars(self) | {"difference": self.difference, "pairs": [vars(pair) for pair in self.pairs]}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items()}
-
-    def __str__(self) -> str:
-        lines = [
-            f"{name}: {accuracy:.2%} ({self.part}, seed{'s' * (len(seeds) > 1)} {seeds_as_text(seeds)})"
-            for name, accuracy, seeds in zip(self.names, self.accuracies, self.seeds, strict=True)
-        ]
-        difference = f"difference: {100 * self.difference:+.2f} points"
-        if self.interval is None:
-            lines.append(f"{difference}, without an interval, because one seed says nothing about others")
-        else:
-            low, high = (f"{100 * limit:+.2f}" for limit in self.interval)
-            lines.append(f"{difference} (95 % interval over {self.over}: {low} to {high})")
-        if self.over == "seeds":
-            lines.append("Where they disagree is not known: no predictions for the same images are kept.")
-        lines += [
-            f"seed {pair.seed}: {pair.only_first:,} images that only {self.names[0]} gets right, "
-            f"{pair.only_second:,} that only {self.names[1]} does; McNemar's p = {pair.p:.2g}"
-            for pair in self.pairs
-        ]
-        for first, second, images in (
-            (*self.names, self.only_first),
-            (*self.names[::-1], self.only_second),
-        ):
-            if images:
-                more = f" and {len(images) - MOST_SHOWN:,} more" if len(images) > MOST_SHOWN else ""
-                lines.append(
-                    f"right in all runs of {first} and in none of {second}: {len(images):,} images: "
-                    f"{', '.join(map(str, images[:MOST_SHOWN]))}{more}"
-                )
-        return "\n".join(lines)
-
-
-def compare_runs(first: Iterable[Run], second: Iterable[Run], part: str = "test") -> Comparison:
-    """Compare the runs of two recipes on the images that both were evaluated on.
-
-    Where predictions are kept, the interval knows of seeds and images (`evaluate.difference_interval`), else
-    of the seeds alone (`evaluate.welch`).
-
-    Args:
-        first, second: the runs of each side, each of another seed.
-        part: "test", "val", "test_views" or "val_views".
-
-    Raises:
-        CourseError: a run has no such part, or its predictions are damaged.
-    """
-    first, second = _by_seed(first), _by_seed(second)
-    shares = _shares(first, part), _shares(second, part)
-    several = min(len(first), len(second)) > 1
+    sides = _by_seed(first), _by_seed(second)
+    shares = [_shares(side, part) for side in sides]
+    several = min(map(len, sides)) > 1
     estimate = evaluate.welch(*shares) if several else None
     shown = Comparison(
-        names=(_name(first), _name(second)),
+        names=(_name(sides[0]), _name(sides[1])),
         part=part,
-        seeds=(list(first), list(second)),
+        seeds=(list(sides[0]), list(sides[1])),
         accuracies=(statistics.fmean(shares[0]), statistics.fmean(shares[1])),
         interval=(estimate.low, estimate.high) if estimate else None,
         p=estimate.p if estimate else None,
     )
-    if not _on_same_images([*first.values(), *second.values()]):
+    if not _on_same_images([run for side in sides for run in side.values()]):
         return shown
-    one, other = right_answers(first.values(), part), right_answers(second.values(), part)
+    one, other = (right_answers(side.values(), part) for side in sides)
     estimate = evaluate.difference_interval(one, other) if several else None
     return replace(
         shown,
@@ -197,7 +144,7 @@ def compare_runs(first: Iterable[Run], second: Iterable[Run], part: str = "test"
         over="seeds and images",
         pairs=[
             Pair(seed, *evaluate.mcnemar(one[shown.seeds[0].index(seed)], other[shown.seeds[1].index(seed)]))
-            for seed in sorted(first.keys() & second.keys())
+            for seed in sorted(sides[0].keys() & sides[1].keys())
         ],
         only_first=(one.all(0) & ~other.any(0)).nonzero().flatten().tolist(),
         only_second=(other.all(0) & ~one.any(0)).nonzero().flatten().tolist(),
@@ -232,8 +179,8 @@ def right_answers(several: Iterable[Run], part: str = "test") -> Tensor:
     return torch.stack(rows)
 
 
-def _by_seed(side):
-    return {run.seed: run for run in sorted(side, key=lambda run: run.seed)}
+def _by_seed(several):
+    return {run.seed: run for run in sorted(several, key=lambda run: run.seed)}
 
 
 def _name(side):
