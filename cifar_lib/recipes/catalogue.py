@@ -46,14 +46,20 @@ def _grid(name: str, **changes: Any) -> Recipe:
     return _PAPER.replace(name=f"grid-{name}", options={"width": 8}, epochs=4, decay_every=3, **changes)
 
 
-def _family(name: str, model: str, **options: Any) -> Recipe:
-    """Chapter 8's recipe, the same for every network of the family tree."""
-    return _SMALL.replace(name=f"family-{name}", model=model, options=options, rate=0.002)
+def _family(name: str, model: str, **options: Any) -> Iterator[Recipe]:
+    """Chapter 8's recipe, the same for every network of the family tree, with either start."""
+    recipe = _SMALL.replace(name=f"family-{name}", model=model, options=options, rate=0.002)
+    yield recipe
+    yield recipe.replace(name=f"{recipe.name}-he", init="he")
+
+
+# The ground of chapter 9's ladder, whose last epoch runs at a tenth of the rate.
+_GROUND = _PAPER.replace(name="ladder-paper", options={"width": 14}, epochs=4, decay_every=3)
 
 
 def _ladder(*rungs: tuple[str, dict[str, Any]]) -> Iterator[Recipe]:
     """Chapter 9's rungs: each recipe is the one before it with some fields changed."""
-    recipe = _PAPER.replace(options={"width": 14}, epochs=4, decay_every=1)
+    recipe = _GROUND
     for name, changes in rungs:
         recipe = recipe.replace(name=f"ladder-{name}", **changes)
         yield recipe
@@ -173,22 +179,23 @@ RECIPES = {
         ),
         *(_grid(f"batch-{size}", batch_size=size) for size in (128, 256)),
         *(_grid(f"adamw-decay-{decay:g}", optimizer="adamw", weight_decay=decay) for decay in (0.003, 0.03)),
-        _family("mlp", "mlp", hidden=[128]),
-        _family("lenet-5", "lenet-5"),
-        _family("beginner", "beginner"),
-        _family("alexnet", "alexnet"),
-        _family("vgg", "vgg"),
-        _family("googlenet", "googlenet"),
-        _family("factorised", "googlenet", factorised=True),
-        _family("resnet", "resnet"),
-        _family("paper", "skip-cnn", width=16),
+        *_family("mlp", "mlp", hidden=[128]),
+        *_family("lenet-5", "lenet-5"),
+        *_family("beginner", "beginner"),
+        *_family("alexnet", "alexnet"),
+        *_family("vgg", "vgg"),
+        *_family("googlenet", "googlenet"),
+        *_family("factorised", "googlenet", factorised=True),
+        *_family("resnet", "resnet"),
+        *_family("paper", "skip-cnn", width=16),
         _FAST72,
         _FAST94,
         _FAST94.replace(name="fast94-all", holdout=False),
         _PUBLISHED,
         _LEAN,
+        _GROUND,
+        _GROUND.replace(name="ladder-squeezed", weight_decay=0.0, decay_every=1),
         *_ladder(
-            ("paper", {}),
             ("no-decay", {"weight_decay": 0.0}),
             ("schedule", {"schedule": "one-cycle"}),
             ("network", {"model": "fast-cnn", "options": _WIDTHS | {"whiten": False, "dirac": False}}),

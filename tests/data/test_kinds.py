@@ -97,7 +97,8 @@ def test_a_binary_file_cut_short(size, folder):
 def test_a_missing_file_of_the_other_versions(version, folder):
     files = fakes.binary_files(PARTS) if version == "bin" else fakes.matlab_files(PARTS)
     put(folder, {name: content for name, content in files.items() if "data_batch_3" not in name})
-    assert_not_loaded(folder, f"lacks data_batch_3.{version}")
+    place = folder / f"cifar-10-batches-{version}"
+    assert_not_loaded(folder, f"{place} lacks data_batch_3.{version}")
 
 
 def matlab(variables, **options):
@@ -402,6 +403,14 @@ def test_numbered_images_with_the_class_in_their_name(ending, folder):
     else:
         put(folder / "cifar", numbered() | {"labels.txt": b"airplane"})
     assert_read(folder, "an archive" if ending else "numbered images")
+
+
+def test_numbered_images_without_one_of_the_classes(folder):
+    put(
+        folder / "cifar",
+        {name: content for name, content in numbered().items() if "test/" not in name or "_deer" not in name},
+    )
+    assert_not_loaded(folder, f"{folder / 'cifar'} has no images in test/deer")
 
 
 def kaggle(folder, inner="train"):

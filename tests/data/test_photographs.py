@@ -249,6 +249,14 @@ def test_names_that_no_file_can_have(name, tmp_path, monkeypatch):
     assert refused(name).isprintable()
 
 
+def test_an_open_file_is_named_if_it_has_a_name(tmp_path):
+    path = tmp_path / "no.jpg"
+    path.write_bytes(b"no photograph")
+    with open(path, "rb") as named, open(os.open(path, os.O_RDONLY), "rb") as nameless:
+        assert refused(named).startswith(f"{path} is no photograph")
+        assert refused(nameless).startswith("The photograph is no photograph")  # its name is a number
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")

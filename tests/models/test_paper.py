@@ -219,9 +219,9 @@ def test_deep_cnn_shape_and_parameters(batch_norm, skip):
     assert models.count_parameters(model) == expected + (6 * 32 if batch_norm else 0)
 
 
-@pytest.mark.parametrize("stride", [1, 2, 4])
-def test_deep_cnn_stride_is_the_stems_alone(stride):
-    sizes, model = [], DeepCNN(depth=2, stride=stride)
+@pytest.mark.parametrize(("options", "stride"), [({"stride": 1}, 1), ({}, 2), ({"stride": 4}, 4)])
+def test_deep_cnn_stride_is_the_stems_alone(options, stride):
+    sizes, model = [], DeepCNN(depth=2, **options)
     for module in (model.stem, model.convolutions[-1]):
         module.register_forward_hook(lambda _, __, output: sizes.append(output.shape[2:]))
     model(torch.zeros(1, 3, 32, 32))

@@ -38,6 +38,13 @@ def test_a_block_is_as_high_as_its_planes_and_as_broad_as_it_has_channels(paper)
     assert paper["linear"].height == pytest.approx(one.height / 32)
 
 
+def test_planes_that_are_not_square_have_their_height():
+    layers = nn.Sequential(nn.Conv2d(3, 4, 1, stride=(4, 1)), nn.MaxPool2d((1, 4)))
+    first, tall, low = blocks(plots.volumes(layers, "", (3, 32, 16))).values()
+    assert first.height / tall.height == pytest.approx(32 / 8)
+    assert tall.height == pytest.approx(low.height)
+
+
 def test_each_layer_says_its_size_and_its_operations(paper):
     assert paper["image"].size == "3×32×32" and paper["image"].operations == []
     assert (paper["conv2"].size, paper["conv2"].operations) == ("64×16×16", ["9.4 M"])
@@ -91,6 +98,21 @@ def test_arrows_lead_down_to_the_skip_and_up_into_both_paths():
     assert len(bent) == 1 and bent[0][0] > bent[0][1]  # down from conv1; the way up is the head's
 
 
+def test_arrows_begin_and_end_at_the_edges_of_blocks(paper):
+    axis = plots.volumes(models.SkipCNN(), "")
+    ends = [(*arrow.xyann, *arrow.xy) for arrow in axis.texts if not arrow.get_text()]
+    # A block reaches back by 0.22 of its height; conv1 stands behind the image, conv2 behind conv1.
+    for one, other in (("image", "conv1"), ("conv1", "conv2"), ("pool", "linear")):
+        back = paper[one].right + 0.22 * paper[one].height
+        assert (pytest.approx(back), 0, pytest.approx(paper[other].left), 0) in ends
+    both, conv1 = paper["both paths"], paper["conv1"]
+    under = (both.left + both.right) / 2, both.middle - both.height / 2
+    assert any(end[2:] == pytest.approx(under) for end in ends)
+    (down,) = [line for line in axis.lines if len(set(line.get_ydata())) == 2]
+    start = (conv1.left + conv1.right) / 2, conv1.middle - conv1.height / 2
+    assert (down.get_xdata()[0], down.get_ydata()[0]) == pytest.approx(start)
+
+
 def test_a_network_without_convolutions_is_drawn_too():
     seen = blocks(plots.volumes(nn.Sequential(nn.Flatten(), nn.Linear(48, 5)), "", (3, 4, 4)))
     assert [block.size for block in seen.values()] == ["3×4×4", "5"]
@@ -100,7 +122,7 @@ def test_drawing_leaves_the_network_as_it_was():
     network = models.SkipCNN().train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     plots.volumes(network, "")
-    assert network.training
+    assert all(module.training for module in network.modules())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 

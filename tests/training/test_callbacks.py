@@ -63,6 +63,21 @@ def test_a_terminal_has_a_bar_over_the_steps_and_a_pipe_has_none(tiny, toy_image
         assert ("epoch 1/1" in stream.getvalue() and "/11 " in stream.getvalue()) == has_bar
 
 
+def test_a_resumed_training_says_where_it_goes_on(tiny, toy_images, tmp_path, capsys):
+    path = tmp_path / "checkpoint"
+
+    class Interrupts(training.Callback):
+        def on_epoch(self, entry):
+            raise KeyboardInterrupt
+
+    recipe = tiny.replace(epochs=2)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(recipe, toy_images, checkpoint=path, progress=[Interrupts()])
+    training.train(recipe, toy_images, checkpoint=path, progress=[training.EpochLines()])
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "going on after epoch 1 of 2, from the checkpoint" and second.startswith("epoch   2 ")
+
+
 @pytest.fixture
 def writers(monkeypatch):
     """What is written by a stand-in for the writer of TensorBoard's package."""
