@@ -44,8 +44,8 @@ class RecordedRuns(Table):
         found = groups()
         named = letters(found)
         lines = [
-            "| recipe | data | on | seeds | epochs | weights | test images | test | validation | sec. |",
-            "|---|---|---|---|---:|---:|---:|---|---|---:|",
+            "| recipe | test | of images | validation | seeds | data | epochs | weights | sec. | on |",
+            "|---|---|---:|---|---|---|---:|---:|---:|---|",
         ]
         for group in found:
             first = group[0]
@@ -54,10 +54,10 @@ class RecordedRuns(Table):
             if first.recipe.holdout:
                 validation = evaluate.format_percent(runs.results(group, "val_accuracy"))
             lines.append(
-                f"| `{first.recipe.name}` | {first.recipe.data} | {named[place(first)]} "
-                f"| {ranges(run.seed for run in group)} "
-                f"| {first.recipe.epochs} | {first.model['parameters']:,} | {first.data['n_test']:,} "
-                f"| {evaluate.format_percent(runs.results(group))} | {validation} | {seconds:,.0f} |"
+                f"| `{first.recipe.name}` "
+                f"| {evaluate.format_percent(runs.results(group))} | {first.data['n_test']:,} | {validation} "
+                f"| {ranges(run.seed for run in group)} | {first.recipe.data} | {first.recipe.epochs} "
+                f"| {first.model['parameters']:,} | {seconds:,.0f} | {named[place(first)]} |"
             )
         every = [run for group in found for run in group]
         gpu = sum(not device.startswith("CPU") for device, _ in map(place, every))
