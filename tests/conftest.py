@@ -17,6 +17,14 @@ def pytest_runtest_setup(item):
 
 
 @pytest.fixture(autouse=True)
+def no_gpu(request, monkeypatch):
+    """Tests run on the CPU, also beside a GPU, because they compare bits; those marked `cuda` use it."""
+    if not request.node.get_closest_marker("cuda"):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # for processes that a test starts
+
+
+@pytest.fixture(autouse=True)
 def nothing_at_hand(tmp_path, monkeypatch):
     for variable, folder in (
         ("CIFAR_CACHE", "cache"),
