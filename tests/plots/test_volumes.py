@@ -84,7 +84,7 @@ def test_an_activation_on_its_own_is_left_out(paper):
 
 def test_blocks_stand_from_left_to_right_within_the_page_and_the_skip_below(paper):
     main = [block for name, block in paper.items() if name != "skip"]
-    assert all(one.right < other.left for one, other in pairwise(main))
+    assert all(one.right + 0.22 * one.height < other.left for one, other in pairwise(main))
     assert {round(block.middle, 6) for block in main} == {0}
     assert paper["skip"].middle < -paper["conv1"].height / 2
     assert paper["linear"].right <= 7.2
@@ -108,9 +108,14 @@ def test_arrows_begin_and_end_at_the_edges_of_blocks(paper):
     both, conv1 = paper["both paths"], paper["conv1"]
     under = (both.left + both.right) / 2, both.middle - both.height / 2
     assert any(end[2:] == pytest.approx(under) for end in ends)
+    skip, half = paper["skip"], (conv1.left + conv1.right) / 2
+    assert any(end == pytest.approx((half, skip.middle, skip.left, skip.middle)) for end in ends)
     (down,) = [line for line in axis.lines if len(set(line.get_ydata())) == 2]
-    start = (conv1.left + conv1.right) / 2, conv1.middle - conv1.height / 2
-    assert (down.get_xdata()[0], down.get_ydata()[0]) == pytest.approx(start)
+    assert (down.get_xdata()[0], down.get_ydata()[0]) == pytest.approx(
+        (half, conv1.middle - conv1.height / 2)
+    )
+    back = skip.right + 0.22 * skip.height
+    assert any(list(line.get_xdata()) == pytest.approx([back, under[0]]) for line in axis.lines)
 
 
 def test_a_network_without_convolutions_is_drawn_too():

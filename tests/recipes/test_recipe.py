@@ -67,6 +67,7 @@ def test_the_default_of_every_field():
         ({"loss": "mse"}, "loss is one of cross-entropy, squared-error, not 'mse'"),
         ({"schedule": None}, "schedule .*constant, step, cosine, one-cycle, linear, not None"),
         ({"border": "white"}, "border .*black, mirror, not 'white'"),
+        ({"init": "him"}, "init is one of default, he, not 'him'"),
         ({"views": 3}, "views is 1, 2 or 6, not 3"),
         ({"label_smoothing": 1.5}, "label_smoothing .* 0 to 1, not 1.5"),
         ({"label_smoothing": -0.1}, "label_smoothing .* not -0.1"),
