@@ -149,7 +149,7 @@ class Recipe(BaseModel):
         from ..data.specs import SPECS  # here, because the package imports torch, which takes a second
 
         base, _, variant = self.data.partition("/")
-        epochs = max(1, min(self.epochs // 2, QUICK_EPOCHS))
+        epochs = max(1, min(self.epochs // 8, QUICK_EPOCHS))
         return self.replace(
             name=f"{self.name}-quick",
             data="/".join(filter(None, [SPECS[base].stand_in if base in SPECS else base, variant])),

@@ -124,6 +124,7 @@ def test_the_first_layer_keeps_float32_where_all_others_are_rounded():
     assert dtypes == {"whiten": (torch.float32, torch.float32), "stages": rounded, "linear": rounded}
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="needs a C++ compiler")
 def test_a_compiled_gradient_of_the_largest_is_that_of_the_usual_one():
     """In bfloat16, in which the compiler computes anew, and unrounded, what the largest was chosen from."""
