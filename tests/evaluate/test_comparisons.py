@@ -114,9 +114,14 @@ def test_a_difference_is_no_surer_than_welchs_test_over_seeds_alone():
     assert found.error >= welch * 0.999 and found.p > 0.5 * test.pvalue
 
 
-@pytest.mark.parametrize("seeds", [3, 5])
-def test_intervals_of_an_accuracy_cover_95_per_cent(seeds):
-    """The truth is the mean chance over all images and seeds, from 4 million draws."""
+@pytest.mark.parametrize(
+    ("seeds", "images", "least"), [(3, 800, 0.93), (5, 800, 0.93), (3, 5_000, 0.91), (5, 5_000, 0.92)]
+)
+def test_intervals_of_an_accuracy_cover_95_per_cent(seeds, images, least):
+    """The truth is the mean chance over all images and seeds, from 4 million draws.
+
+    With many images and few seeds the interval is slightly too short, as How we decide says.
+    """
     generator = torch.Generator().manual_seed(seeds)
     truth = torch.sigmoid(
         torch.randn(4_000_000, generator=generator).mul(1.5).add(1.2)
@@ -124,10 +129,10 @@ def test_intervals_of_an_accuracy_cover_95_per_cent(seeds):
     ).mean()
     covered = 0
     for _ in range(600):
-        _, right = drawn(generator, seeds, 800)
+        _, right = drawn(generator, seeds, images)
         found = comparisons.accuracy_interval(right)
         covered += found.low <= truth <= found.high
-    assert 0.93 <= covered / 600 <= 0.98
+    assert least <= covered / 600 <= 0.98
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
