@@ -30,6 +30,8 @@ from cifar_lib.__main__ import main
 log, hang_after = Path(sys.argv[1]), int(sys.argv[2])
 generated.GENERATORS["toy"] = partial(generated.toy, 400, 100)
 recipes.recipe.QUICK_EPOCHS = 4  # of them two are left when it hangs
+for name, epochs in (("mlp", 32), ("small", 16)):
+    recipes.RECIPES[name] = recipes.RECIPES[name].replace(epochs=epochs)
 train_epoch, save_checkpoint = training.train_epoch, training.save_checkpoint
 
 
@@ -64,6 +66,9 @@ EPOCHS = Counter(
 @pytest.fixture(autouse=True)
 def as_many_epochs_as_the_workers(monkeypatch):
     monkeypatch.setattr(recipes.recipe, "QUICK_EPOCHS", 4)
+    for name, epochs in (("mlp", 32), ("small", 16)):
+        longer = recipes.RECIPES[name].replace(epochs=epochs)
+        monkeypatch.setitem(recipes.RECIPES, name, longer)
 
 
 @pytest.fixture
