@@ -10,7 +10,7 @@ freedom passes in `FALSE_ALARMS` of cases (both sides): the prediction interval 
 values are normal. With three recipes and two bands each, one run of all these tests on a new machine fails by
 chance in at most 0.6 % of cases. On one machine nothing is left to chance: seeds are fixed.
 
-    python tests/test_bands.py      measure again, and write `bands.json`
+    python tests/runs/test_bands.py      measure again, and write `bands.json`
 """
 
 import json
@@ -86,7 +86,7 @@ def measure():
     os.environ["CIFAR_PROFILE"] = "quick"
     torch.set_num_threads(1)
     content = {
-        "made by": "python tests/test_bands.py: seeds 0 to 19 of each recipe in its quick form",
+        "made by": "python tests/runs/test_bands.py: seeds 0 to 19, two epochs of each quick recipe",
         "device": device.describe(torch.device("cpu")),
         "torch": torch.__version__,
         "results": {name: results(name, range(20)) for name in SEEDS},

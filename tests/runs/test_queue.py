@@ -16,6 +16,8 @@ from cifar_lib import data, recipes, runs
 
 LIMIT = 300  # seconds for what takes ten on a free machine
 
+LONGER = {"mlp": 32, "small": 16}  # epochs, of which the quick form takes an eighth
+
 # Writes "NAME SEED EPOCH PID" to a log before each epoch. Nobody goes on before both have begun, so
 # that both have a part in the work; one that is told to hang does so after that many epochs.
 WORKER = r"""
@@ -30,7 +32,7 @@ from cifar_lib.__main__ import main
 log, hang_after = Path(sys.argv[1]), int(sys.argv[2])
 generated.GENERATORS["toy"] = partial(generated.toy, 400, 100)
 recipes.recipe.QUICK_EPOCHS = 4  # of them two are left when it hangs
-for name, epochs in (("mlp", 32), ("small", 16)):
+for name, epochs in LONGER.items():
     recipes.RECIPES[name] = recipes.RECIPES[name].replace(epochs=epochs)
 train_epoch, save_checkpoint = training.train_epoch, training.save_checkpoint
 
@@ -52,7 +54,7 @@ def hanging(path, key, state, optimizer):
 
 training.loop.train_epoch, training.loop.save_checkpoint = logged, hanging
 sys.exit(main(sys.argv[3:]))
-"""
+""".replace("LONGER", repr(LONGER))
 
 NAMES, SEEDS = ("mlp-quick", "small-quick"), range(4)
 EPOCHS = Counter(
@@ -66,9 +68,8 @@ EPOCHS = Counter(
 @pytest.fixture(autouse=True)
 def as_many_epochs_as_the_workers(monkeypatch):
     monkeypatch.setattr(recipes.recipe, "QUICK_EPOCHS", 4)
-    for name, epochs in (("mlp", 32), ("small", 16)):
-        longer = recipes.RECIPES[name].replace(epochs=epochs)
-        monkeypatch.setitem(recipes.RECIPES, name, longer)
+    for name, epochs in LONGER.items():
+        monkeypatch.setitem(recipes.RECIPES, name, recipes.RECIPES[name].replace(epochs=epochs))
 
 
 @pytest.fixture

@@ -228,7 +228,7 @@ def command(words, fault=None):
     found = {"process": os.getpid(), "epochs": [], "changes": []}
     train_epoch = training.train_epoch
     recipes.recipe.QUICK_EPOCHS = 4  # enough to be killed in the third and go on
-    recipes.RECIPES["study"] = recipes.RECIPES["study"].replace(epochs=32)
+    recipes.RECIPES["study"] = recipes.RECIPES["study"].replace(epochs=32)  # the quick form takes an eighth
 
     def watched(event, arguments):
         writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
