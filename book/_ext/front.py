@@ -102,8 +102,9 @@ def picture(width, height, shown=""):
         "time of training</text>"
     )
     parts.append(f'<path class="claim" d="M{left} {y(PAPER):.1f}H{width - right}"/>')
-    claim = f"paper: {PAPER} %" if narrow else f"the paper: {PAPER} %"
-    parts.append(f'<text x="{left + 4}" y="{y(PAPER) - 6:.1f}">{claim}</text>')
+    claim = {14: "paper:", 28: f"{PAPER} %"} if narrow else {-6: f"the paper: {PAPER} %"}
+    for below, line in claim.items():
+        parts.append(f'<text x="{left + 4}" y="{y(PAPER) + below:.1f}">{line}</text>')
     for recipe, (_, kind) in CURVES.items():
         for points in curves(recipe):
             way = [f"{x(seconds):.1f},{y(percent):.1f}" for seconds, percent in points]
