@@ -37,7 +37,7 @@ def show_profile() -> None:
     print(PROFILES[name])
     if name == "full" and not torch.cuda.is_available():
         print(
-            "There is no GPU here, so long trainings take up to an hour. In Colab: Runtime > "
+            "There is no GPU here, so a run of 70 epochs takes about an hour or longer. In Colab: Runtime > "
             "Change runtime type > GPU. Or set CIFAR_PROFILE=recorded to replay them."
         )
 

@@ -78,6 +78,7 @@ WRONG_FORMS = {
     "truth values": (PIXELS.bool(), LABELS, "bool [10, 3, 32, 32]"),
     "channels last": (PIXELS.permute(0, 2, 3, 1), LABELS, "use pixels.permute(0, 3, 1, 2)"),
     "one image": (PIXELS[0], LABELS[:3], "for a single image use pixels[None]"),
+    "grey images without a channel": (PIXELS[:, 0], LABELS, "for grey images use pixels[:, None]"),
     "rows": (PIXELS.flatten(1), LABELS, "[N, C, H, W]"),
     "an array": (PIXELS.numpy(), LABELS, "ndarray uint8 [10, 3, 32, 32]"),
     "a list": ([[0]], LABELS, "are list, but"),

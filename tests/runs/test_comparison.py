@@ -17,7 +17,7 @@ LABELS = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
 def write(tmp_path, tiny):
     """Writes a run that is right about some of ten images; returns nothing."""
 
-    def one(name, seed, right, predictions=True, fingerprint="ten", **changes):
+    def one(name, seed, right, predictions=True, fingerprint="ten", n_test=10, **changes):
         path = runs.record_file(name, seed, tmp_path)
         recipe = tiny.replace(name=name, epochs=1, holdout=False, **changes)
         share = len(right) / 10
@@ -29,7 +29,7 @@ def write(tmp_path, tiny):
                 "fingerprint": "training",
                 "n_train": 10,
                 "n_val": 0,
-                "n_test": 10,
+                "n_test": n_test,
                 "test_fingerprint": fingerprint,
             },
             seed=seed,
@@ -105,6 +105,14 @@ def test_predictions_for_other_images_are_not_paired(write, compare):
     write("one", 0, [0, 1])
     write("other", 0, [2], fingerprint="ten others")
     assert compare().pairs == []
+
+
+def test_other_numbers_of_images_are_told(write, compare):
+    write("one", 0, [0, 1])
+    write("other", 0, [2])
+    assert "evaluated on" not in str(compare())
+    write("other", 0, [2], n_test=1234)
+    assert "evaluated on 10 and 1,234 images" in str(compare())
 
 
 def test_one_seed_has_no_interval_but_its_images(write, compare):

@@ -1,10 +1,11 @@
 """Winograd's 3×3 convolution, which takes a fifth of the multiplications.
 
-Eight neighbouring outputs of a filter with three taps take 24 products. Ten are enough, because the outputs
-are the coefficients of a product of two polynomials, and such a product is determined by its values at ten
-points. So pixels and filters are transformed into values at points, multiplied there, and transformed back;
-in two dimensions 64 outputs take 100 products instead of 576. The transforms have a cost of their own, which
-is small where there are many channels. The result is that of a convolution up to rounding.
+Eight neighbouring outputs of a filter with three taps take 24 products. Ten are enough, because the product
+of a polynomial of eight coefficients and one of three is determined by its values at ten points, and the
+same scheme transposed gives eight outputs. So pixels and filters are transformed, multiplied number by
+number, and transformed back; in two dimensions 64 outputs take 100 products instead of 576. The transforms
+have a cost of their own, which is small where there are many channels. The result is that of a convolution
+up to rounding.
 
 Source: Winograd (1980); Lavin and Gray (2016), "Fast Algorithms for Convolutional Neural Networks".
 """
