@@ -118,10 +118,12 @@ def check_form(pixels: Tensor) -> None:
             f"the library scales them: for values from 0 to 1 use (pixels * 255).round().to(torch.uint8)."
         )
     if pixels.ndim != 4:
-        hint = "four axes are needed"
-        if pixels.ndim == 3:
-            single = "for a single image use pixels[None]"
-            hint = single if pixels.shape[0] in (1, 3) else "for grey images use pixels[:, None]"
+        if pixels.ndim != 3:
+            hint = "four axes are needed"
+        elif pixels.shape[0] in (1, 3):
+            hint = "for a single image use pixels[None]"
+        else:
+            hint = "for grey images use pixels[:, None]"
         raise CourseError(f"The pixels are {_in_words(pixels)}, but must be uint8 [N, C, H, W]: {hint}.")
     if pixels.shape[1] not in (1, 3) and pixels.shape[3] in (1, 3):
         raise CourseError(

@@ -48,7 +48,7 @@ class Comparison:
         interval: of the first accuracy less the second, 95 %; None where a side has one seed.
         p: of a two-sided test that the true accuracies are equal, by the method of the interval; else None.
         images: how many; None where predictions are missing, or of other images.
-        unequal: how many images each side was evaluated on, where the numbers differ; else None.
+        unequal_counts: how many images each side was evaluated on, where the numbers differ; else None.
         over: what the interval knows of: "seeds and images", or "seeds" where predictions are missing.
         pairs: of the seeds that both have; empty where predictions are missing.
         only_first, only_second: the images that all networks of one side and none of the other get right,
@@ -62,7 +62,7 @@ class Comparison:
     interval: tuple[float, float] | None
     p: float | None = None
     images: int | None = None
-    unequal: tuple[int, int] | None = None
+    unequal_counts: tuple[int, int] | None = None
     over: str = "seeds"
     pairs: list[Pair] = field(default_factory=list)
     only_first: list[int] = field(default_factory=list)
@@ -91,9 +91,9 @@ class Comparison:
             lines.append(f"{difference} (95 % interval over {self.over}: {low} to {high})")
         if self.over == "seeds":
             lines.append("Where they disagree is not known: no predictions for the same images are kept.")
-        if self.unequal:
-            counts = " and ".join(f"{count:,}" for count in self.unequal)
-            lines.append(f"They were evaluated on {counts} images, which may make a part of the difference.")
+        if self.unequal_counts:
+            counts = " and ".join(f"{count:,}" for count in self.unequal_counts)
+            lines.append(f"They were evaluated on {counts} images, which may explain part of the difference.")
         lines += [
             f"seed {pair.seed}: {pair.only_first:,} images that only {self.names[0]} gets right, "
             f"{pair.only_second:,} that only {self.names[1]} does; McNemar's p = {pair.p:.2g}"
@@ -137,7 +137,7 @@ def compare_runs(first: Iterable[Run], second: Iterable[Run], part: str = "test"
         accuracies=(statistics.fmean(shares[0]), statistics.fmean(shares[1])),
         interval=(estimate.low, estimate.high) if estimate else None,
         p=estimate.p if estimate else None,
-        unequal=(counts[0], counts[1]) if counts[0] != counts[1] else None,
+        unequal_counts=(counts[0], counts[1]) if counts[0] != counts[1] else None,
     )
     if not _on_same_images([run for side in sides for run in side.values()]):
         return shown
