@@ -141,8 +141,9 @@ class PowerTable(Table):
         return [
             *lines,
             "",
-            f"Of 100 simulated experiments, so many call two methods different. The seeds of a method are "
-            f"spread by {spread:g} points, as those of the MLP are.",
+            "A number says how many of 100 experiments call two methods different, from "
+            f"{EXPERIMENTS:,} simulated ones. The seeds of a method are spread by {spread:g} points, "
+            "like those of the MLP.",
         ]
 
 
