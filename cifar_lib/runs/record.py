@@ -287,7 +287,8 @@ def run_folders() -> list[Path]:
 
 def kept_names(folder: Path) -> list[str]:
     """The names of the recipes of which a folder has records, sorted."""
-    return sorted({path.name.rpartition("-seed")[0] for path in folder.glob("*-seed*.json")})
+    names = {path.name.rpartition("-seed")[0] for path in folder.glob("*-seed*.json")}
+    return sorted(name for name in names if record_files(name, folder))  # a copy alone is no record
 
 
 def trained_folder() -> Path:

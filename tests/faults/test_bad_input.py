@@ -99,6 +99,13 @@ def test_a_copy_of_a_record_is_no_seed(recorded_folder, tiny):
     assert [run.seed for run in runs.load_runs("tiny")] == [0]
 
 
+def test_a_copy_without_its_record_is_not_listed(recorded_folder, capsys):
+    (recorded_folder / "tiny-seed0 (1).json").write_text("")
+    assert runs.summaries(recorded_folder) == []
+    assert main(["list", "runs", "--folder", str(recorded_folder)]) == 0
+    assert capsys.readouterr().out == f"runs in {recorded_folder}: none\n"
+
+
 def test_a_record_whose_recipe_cannot_be_names_its_file(recorded_folder, tiny):
     path = fakes.record(tiny.replace(epochs=1), device="cpu")
     content = json.loads(path.read_text())
