@@ -223,6 +223,8 @@ def test_wrong_profile(name, monkeypatch):
         (["train", "paper-quick", "--seed", str(2**32)], "A seed is a whole number"),
         (["evaluate", "papr"], "did you mean 'paper'"),
         (["evaluate", "paper"], "No run of 'paper' lies in"),
+        (["evaluate", "/kept/paper+3f2a9c1b"], "No run of '/kept/paper+3f2a9c1b' lies in"),
+        (["compare", "**+", "+"], "No run of '**+' lies in"),
         (["record", "paper-quick", "--seeds", "a"], "Seeds are written 0-4 or 0,2,5, not 'a'"),
         (["record", "paper-quick", "--seeds", "3-1"], "Seeds are written 0-4 or 0,2,5, not '3-1'"),
         (["record", "paper-quick", "--seeds", "1-2-3"], "Seeds are written"),
