@@ -215,6 +215,8 @@ def test_wrong_profile(name, monkeypatch):
         (["train", "paper", "--set", "rate=nan"], "rate is a number of at least 0"),
         (["train", "paper", "--set", "flip=maybe"], "flip is True or False, not 'maybe'"),
         (["train", "paper", "--set", "options=x"], "options is the network's arguments by name, not 'x'"),
+        (["train", "paper", "--set", "options=5", "--set", "options.width=3"], "by name, not 5"),
+        (["train", "paper", "--set", f"sides={'[' * 100_000}"], "sides is written [[0, 24], [0.7, 32]], not"),
         (["train", "paper", "--set", "epoch=3"], "did you mean 'epochs'"),
         (["train", "paper-quick", "--set", "model=cnn"], "There is no network 'cnn'"),
         (["train", "paper-quick", "--device", "gpu"], "'gpu' is not a device"),
