@@ -423,6 +423,14 @@ def test_data_says_what_was_found_and_where(folder, cache, monkeypatch, capsys):
     assert out.splitlines()[-2:] == [f"  originals {folder / 'cifar10'}", f"  prepared file {prepared}"]
 
 
+def test_data_names_the_prepared_file_of_a_variant(folder, monkeypatch, capsys):
+    parts = fakes.cifar()
+    fakes.expect(monkeypatch, "cifar10", parts)
+    fakes.write_parquet(folder, parts)
+    assert main(["data", "cifar10/grey"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"  prepared file {data.prepared_file('cifar10')}"
+
+
 def test_data_prints_json(folder, cache, monkeypatch, capsys):
     parts = fakes.cifar()
     fingerprint = fakes.expect(monkeypatch, "cifar10", parts)
