@@ -18,6 +18,8 @@ from pathlib import Path
 import nbformat
 from pybtex.database import parse_file
 
+from cifar_lib.system.files import atomic_write
+
 FOLDER = Path(__file__).resolve().parent
 CITATION = re.compile(r"\(\[[^\]]*\]\(\.\./book/references\.bib#([\w,]+)\)\)")
 
@@ -26,7 +28,8 @@ def main():
     for path in sorted(FOLDER.glob("[0-9][0-9]_*.ipynb")):
         notebook = nbformat.read(path, 4)
         if name_authors(notebook):
-            nbformat.write(notebook, path)
+            with atomic_write(path) as aside:
+                nbformat.write(notebook, aside)
             print(path.name)
 
 

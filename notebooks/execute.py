@@ -116,9 +116,14 @@ def code_hash(notebook):
 
 
 def library_hash():
-    """A hash of the library and the recorded runs, for the same purpose."""
+    """A hash of the library and all that it brings along, for the same purpose.
+
+    Chapters read the recorded predictions and the trained networks, too.
+    """
     library = REPOSITORY / "cifar_lib"
-    kinds = ("**/*.py", "**/*.mplstyle", "recorded/*.json", "recorded/*.safetensors")
+    kinds = ["**/*.py", "**/*.mplstyle"]
+    for folder in ("recorded", "pretrained"):
+        kinds += [f"{folder}/*.{ending}" for ending in ("json", "safetensors", "gz")]
     files = sorted(path for kind in kinds for path in library.glob(kind))
     content = b"".join(
         path.relative_to(library).as_posix().encode() + path.read_bytes()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import nbformat
 
+from cifar_lib.system.files import atomic_write
+
 FOLDER = Path(__file__).resolve().parent
 SOURCE = FOLDER.parent / "book" / "quizzes.toml"
 HEADING = "## Check yourself"
@@ -19,7 +21,8 @@ def main():
     for path in sorted(FOLDER.glob("[0-9][0-9]_*.ipynb")):
         notebook = nbformat.read(path, 4)
         if put_quiz(notebook, quiz_of(path.stem)):
-            nbformat.write(notebook, path)
+            with atomic_write(path) as aside:
+                nbformat.write(notebook, aside)
             print(path.name)
 
 

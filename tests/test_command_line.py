@@ -141,6 +141,13 @@ def test_a_run_of_other_images_is_not_taken_for_this_one(trained, toy_images, mo
     assert "was trained on other images than those found here" in capsys.readouterr().err
 
 
+def test_a_kept_run_is_not_scored_with_other_test_images(trained, toy_images, monkeypatch, capsys):
+    main(["train", "tiny"])
+    monkeypatch.setattr(data, "load", lambda name: replace(toy_images, test=toy_images.test[:50]))
+    assert main(["train", "tiny"]) == 2
+    assert "was evaluated on other test images than those found here" in capsys.readouterr().err
+
+
 def test_a_changed_recipe_is_kept_under_a_name_of_its_own(trained, capsys):
     main(["train", "tiny", "--set", "epochs=2", "--set", "options.width=3"])
     main(["train", "tiny", "--set", "epochs=2", "--set", "options.width=3", "--seed", "1"])
@@ -421,6 +428,14 @@ def test_data_says_what_was_found_and_where(folder, cache, monkeypatch, capsys):
     prepared = data.prepared_file("cifar10")
     assert prepared.exists() and prepared.parent == cache
     assert out.splitlines()[-2:] == [f"  originals {folder / 'cifar10'}", f"  prepared file {prepared}"]
+
+
+def test_data_names_the_prepared_file_of_a_variant(folder, monkeypatch, capsys):
+    parts = fakes.cifar()
+    fakes.expect(monkeypatch, "cifar10", parts)
+    fakes.write_parquet(folder, parts)
+    assert main(["data", "cifar10/grey"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"  prepared file {data.prepared_file('cifar10')}"
 
 
 def test_data_prints_json(folder, cache, monkeypatch, capsys):

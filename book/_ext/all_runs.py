@@ -10,6 +10,7 @@ from course import Table, every_run
 
 from cifar_lib import evaluate, models, runs
 from cifar_lib.recipes import Recipe
+from cifar_lib.runs.listing import seeds_as_text
 
 HISTORY = {"val_accuracy": 4, "val_loss": 3, "train_loss": 3}  # decimals that a curve needs
 RESULTS = ("test_accuracy", "test_accuracy_views", "val_accuracy", "val_accuracy_views")
@@ -56,7 +57,7 @@ class RecordedRuns(Table):
             lines.append(
                 f"| `{first.recipe.name}` "
                 f"| {evaluate.format_percent(runs.results(group))} | {first.data['n_test']:,} | {validation} "
-                f"| {ranges(run.seed for run in group)} | {first.recipe.data} | {first.recipe.epochs} "
+                f"| {seeds_of(group)} | {first.recipe.data} | {first.recipe.epochs} "
                 f"| {first.model['parameters']:,} | {seconds:,.0f} | {named[place(first)]} |"
             )
         every = [run for group in found for run in group]
@@ -68,11 +69,9 @@ class RecordedRuns(Table):
         return [*lines, "", f"Devices: {listed}. {counted} used a GPU."]
 
 
-def ranges(seeds):
-    """Seeds in few words, as `--seeds` takes them: "0-4", or "0,2,5"."""
-    seeds = sorted(seeds)
-    together = len(seeds) > 1 and seeds == list(range(seeds[0], seeds[-1] + 1))
-    return f"{seeds[0]}-{seeds[-1]}" if together else ",".join(map(str, seeds))
+def seeds_of(group):
+    """The seeds of runs in few words, as `--seeds` takes them."""
+    return seeds_as_text(sorted(run.seed for run in group))
 
 
 def width(recipe):
@@ -121,7 +120,7 @@ def describe(name, group):
         "epochs": first.recipe.epochs,
         "test_images": first.data["n_test"],
         "place": f"{place(first)[0]}, PyTorch {place(first)[1]}",
-        "seeds": ranges(run.seed for run in group),
+        "seeds": seeds_of(group),
         "fields": first.recipe.model_dump(exclude={"name"}, exclude_defaults=True),
         "runs": [
             {

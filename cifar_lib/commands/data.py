@@ -15,7 +15,7 @@ def run(arguments, output):
         lines = [str(dataset), f"  fingerprint of the training images {dataset.fingerprint[:16]}"]
         originals = prepared = None
         if dataset.place is not None:
-            originals, prepared = dataset.place, data.prepared_file(name)
+            originals, prepared = dataset.place, data.prepared_file(name.partition("/")[0])
             lines.append(f"  originals {originals}{_but(originals, data.data_folder().absolute())}")
             prepared = prepared if prepared.exists() else None
             lines.append(f"  prepared file {prepared or 'not kept'}")

@@ -40,7 +40,9 @@ def changes(texts, recipe):
         name, _, value = text.partition("=")
         field, dot, option = name.partition(".")
         if field == "options" and dot:
-            found["options"] = found.get("options", recipe.options) | {option: _value(value)}
+            before = found.get("options", recipe.options)
+            if isinstance(before, dict):  # else the recipe refuses what was given for all options
+                found["options"] = before | {option: _value(value)}
         else:
             # A field of text takes its value as it is written, even if that looks like a number.
             is_text = isinstance(recipe.as_dict().get(name), str)
@@ -52,7 +54,7 @@ def _value(text):
     """What a value on the command line means: JSON, true and false in any case, else the text itself."""
     try:
         return json.loads(text.lower() if text.lower() in ("true", "false") else text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

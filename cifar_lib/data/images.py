@@ -177,7 +177,16 @@ def _in_words(values: object) -> str:
 
 
 def fingerprint(images: Images) -> str:
-    """SHA-256 over all images and their labels, in hexadecimal; it does not depend on their order."""
+    """SHA-256 over all images and their labels, in hexadecimal; it does not depend on their order.
+
+    Raises:
+        CourseError: a label is not from 0 to 255.
+    """
+    if len(images) and not 0 <= images.labels.min() <= images.labels.max() <= 255:
+        raise CourseError(
+            f"The labels go from {images.labels.min()} to {images.labels.max()}, but must be 0 to 255: "
+            f"count the classes from 0."
+        )
     return _combined(_digests(images))
 
 

@@ -45,10 +45,7 @@ def load(name: str, root: Root = None) -> Dataset:
     Warns:
         UserWarning: the images are not those of the recorded runs, or the prepared file was not kept.
     """
-    base, _, variant = name.partition("/")
-    if base not in (*SPECS, *generated.GENERATORS) or (variant and variant not in VARIANTS):
-        known = [*SPECS, *generated.GENERATORS, *(f"cifar10/{v}" for v in VARIANTS)]
-        raise CourseError(f"There is no data set {name!r}: choose one of {', '.join(known)}.")
+    base, variant = base_and_variant(name)
     # One of several processes downloads and prepares; the others find what it left.
     real = base in SPECS
     try:
@@ -66,6 +63,19 @@ def load(name: str, root: Root = None) -> Dataset:
         changed = replace(dataset, name=name, train=change(dataset.train), test=change(dataset.test))
         dataset = changed.with_fingerprint(f"{dataset.fingerprint}/{variant}")
     return dataset
+
+
+def base_and_variant(name: str) -> tuple[str, str]:
+    """The data set that a name stands for, and the variant of it; "" where it names none.
+
+    Raises:
+        CourseError: there is no such data set, or no such variant.
+    """
+    base, _, variant = name.partition("/")
+    if base not in (*SPECS, *generated.GENERATORS) or (variant and variant not in VARIANTS):
+        known = [*SPECS, *generated.GENERATORS, *(f"cifar10/{v}" for v in VARIANTS)]
+        raise CourseError(f"There is no data set {name!r}: choose one of {', '.join(known)}.")
+    return base, variant
 
 
 def cache_folder(root: Root = None) -> Path:

@@ -2,7 +2,7 @@
 
 from . import layouts
 from .generated import GENERATORS
-from .loading import Root, data_folder, prepared_file
+from .loading import Root, base_and_variant, data_folder, prepared_file
 
 
 def whereabouts(name: str, root: Root = None) -> str:
@@ -11,9 +11,12 @@ def whereabouts(name: str, root: Root = None) -> str:
     Nothing is read or checked: `load` does both.
 
     Args:
-        name: "cifar10", "mnist", "toy" or "digits".
-        root: as in `load`.
+        name, root: as in `load`; a variant is where its data set is.
+
+    Raises:
+        CourseError: the name is unknown, or a folder cannot be read.
     """
+    name, _ = base_and_variant(name)
     if name in GENERATORS:
         return "generated, needs no files"
     prepared, folder = prepared_file(name, root), data_folder(root)
@@ -30,8 +33,11 @@ def at_hand(name: str, root: Root = None) -> bool:
 
     Args:
         name, root: as in `load`.
+
+    Raises:
+        CourseError: as `whereabouts`.
     """
-    base = name.partition("/")[0]
+    base, _ = base_and_variant(name)
     if base in GENERATORS or prepared_file(base, root).exists():
         return True
     return layouts.find(base, data_folder(root)) is not None

@@ -98,7 +98,8 @@ def welch(first: Iterable[float], second: Iterable[float], confidence: float = 0
 
     Returns:
         An estimate in the unit of the values. All but its value is nan where one side has a single value;
-        where neither side has any spread, the limits are the difference itself.
+        where neither side has any spread, the limits are the difference itself, and p is 1 where that is 0,
+        else 0.
     """
     first, second = list(first), list(second)
     with warnings.catch_warnings():
@@ -107,7 +108,8 @@ def welch(first: Iterable[float], second: Iterable[float], confidence: float = 0
         low, high = found.confidence_interval(confidence)
     value = statistics.fmean(first) - statistics.fmean(second)
     error = math.sqrt(sum(_variance_of_mean(side) for side in (first, second)))
-    return Estimate(value, float(low), float(high), error, float(found.pvalue), float(found.df))
+    p = float(value == 0) if error == 0 else float(found.pvalue)  # scipy's is nan for equal means
+    return Estimate(value, float(low), float(high), error, p, float(found.df))
 
 
 def welch_interval(first: Iterable[float], second: Iterable[float]) -> tuple[float, float, float]:

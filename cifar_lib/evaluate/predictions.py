@@ -26,7 +26,8 @@ def predict(model: nn.Module, pixels: Tensor, views: int = 1) -> Tensor:
         float32 [N, classes] on the CPU, the weighted mean over the views.
 
     Raises:
-        CourseError: the pixels have another type, shape or range, or there is no such number of views.
+        CourseError: the pixels are no whole numbers [N, C, H, W] from 0 to 255, or there is no such number of
+            views.
     """
     return predict_plain_and_mean(model, pixels, views)[1]
 
@@ -40,11 +41,13 @@ def predict_plain_and_mean(model: nn.Module, pixels: Tensor, views: int) -> tupl
     training = model.training
     model.eval()
     parts = []
-    for part in pixels.to(device).split(BATCH[device.type]):
-        inputs = normalize(part).contiguous(memory_format=torch.channels_last)
-        outputs = [(weight, model(view).float()) for weight, view in weighted_views(inputs, views)]
-        parts.append((outputs[0][1], sum(weight * output for weight, output in outputs)))
-    model.train(training)
+    try:
+        for part in pixels.to(device).split(BATCH[device.type]):
+            inputs = normalize(part).contiguous(memory_format=torch.channels_last)
+            outputs = [(weight, model(view).float()) for weight, view in weighted_views(inputs, views)]
+            parts.append((outputs[0][1], sum(weight * output for weight, output in outputs)))
+    finally:
+        model.train(training)
     plain, mean = (torch.cat(outputs).cpu() for outputs in zip(*parts, strict=True))
     return plain, mean
 

@@ -28,9 +28,11 @@ def count_flops(model: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> 
     handles = [layer.register_forward_hook(count) for layer in layers]
     training = model.training
     model.eval()
-    with torch.no_grad():
-        model(torch.zeros(1, *shape, device=next(model.parameters()).device))
-    model.train(training)
-    for handle in handles:
-        handle.remove()
+    try:
+        with torch.no_grad():
+            model(torch.zeros(1, *shape, device=next(model.parameters()).device))
+    finally:
+        model.train(training)
+        for handle in handles:
+            handle.remove()
     return sum(counts)

@@ -12,7 +12,7 @@ from torch import Tensor
 from .. import CourseError, evaluate
 from .listing import seeds_as_text
 from .predictions import load_labels
-from .record import Run, labels_file, predictions_file
+from .record import Run, labels_file, new_records_folder, predictions_file
 
 MOST_SHOWN = 12  # numbers of images in a line of text; as_dict has all of them
 RESULTS = {
@@ -141,7 +141,9 @@ def compare_runs(first: Iterable[Run], second: Iterable[Run], part: str = "test"
     )
     if not _on_same_images([run for side in sides for run in side.values()]):
         return shown
-    one, other = (right_answers(side.values(), part) for side in sides)
+    one, other = (_table(side.values(), part) for side in sides)
+    if one is None or other is None:
+        return shown
     estimate = evaluate.difference_interval(one, other) if several else None
     return replace(
         shown,
@@ -177,12 +179,37 @@ def right_answers(several: Iterable[Run], part: str = "test") -> Tensor:
         part: "test", "val", "test_views" or "val_views".
 
     Raises:
-        CourseError: a run has no such predictions, or they are damaged.
+        CourseError: a run has no such predictions, they are damaged, or the labels beside them are those of
+            other images.
+    """
+    several = list(several)
+    table = _table(several, part)
+    if table is None:
+        names = ", ".join(f"{run.recipe.name!r}, seed {run.seed}" for run in several)
+        folder = several[0].folder or new_records_folder()
+        raise CourseError(
+            f"The labels in {folder} are of other images than the predictions of {names}: keep runs on other "
+            f"images in a folder of their own."
+        )
+    return table
+
+
+def _table(several, part):
+    """What `right_answers` gives; None where the labels that are kept are those of other images.
+
+    A folder keeps the labels of a data set once, but other images may go by the same name. The accuracy in a
+    run's record tells whether the labels are those of its images.
     """
     rows = []
     for run in several:
-        labels, _ = load_labels(labels_file(run.data["name"], run.folder))
-        rows.append(run.predictions(part).right(labels[part.removesuffix("_views")]))
+        found = run.predictions(part)
+        labels = load_labels(labels_file(run.data["name"], run.folder))[0].get(part.removesuffix("_views"))
+        if labels is None or len(labels) != len(found):
+            return None
+        right = found.right(labels)
+        if round(right.double().mean().item() * len(right)) != round(run.result[RESULTS[part]] * len(right)):
+            return None
+        rows.append(right)
     return torch.stack(rows)
 
 

@@ -182,7 +182,7 @@ def train_and_keep(
         The run as it was kept, and whether it was trained by this call.
 
     Raises:
-        CourseError: as in `train_and_record`; or the folder has this run of other training images.
+        CourseError: as in `train_and_record`; or the folder has this run of other training or test images.
     """
     claim = train_and_record(
         recipe,
@@ -199,6 +199,12 @@ def train_and_keep(
     if kept.key.images != dataset.key:
         raise CourseError(
             f"{path} was trained on other images than those found here: move it away, or take another folder."
+        )
+    mark = data.fingerprint(dataset.test) if claim is Claim.DONE else None
+    if mark and kept.data.get("test_fingerprint", mark) != mark:
+        raise CourseError(
+            f"{path} was evaluated on other test images than those found here: move it away, or take another "
+            f"folder."
         )
     return kept, claim is Claim.MINE
 

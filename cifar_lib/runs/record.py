@@ -287,7 +287,8 @@ def run_folders() -> list[Path]:
 
 def kept_names(folder: Path) -> list[str]:
     """The names of the recipes of which a folder has records, sorted."""
-    return sorted({path.name.rpartition("-seed")[0] for path in folder.glob("*-seed*.json")})
+    names = {path.name.rpartition("-seed")[0] for path in folder.glob("*-seed*.json")}
+    return sorted(name for name in names if record_files(name, folder))  # a copy alone is no record
 
 
 def trained_folder() -> Path:
@@ -301,7 +302,9 @@ def trained_folder() -> Path:
 
 def record_files(name: str, folder: Path) -> dict[int, Path]:
     """The records of a recipe in a folder, by seed."""
-    found = {path.stem.removeprefix(f"{name}-seed"): path for path in folder.glob(f"{name}-seed*.json")}
+    start = f"{name}-seed"  # not in the pattern: a name that somebody typed may be none of a file
+    files = (path for path in folder.glob("*-seed*.json") if path.name.startswith(start))
+    found = {path.stem.removeprefix(start): path for path in files}
     # Copies have other names.
     return {int(seed): found[seed] for seed in sorted(filter(str.isdecimal, found), key=int)}
 

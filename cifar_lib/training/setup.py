@@ -1,6 +1,7 @@
 """What is prepared before the first step: device, images, network, optimizer."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import nn
@@ -49,8 +50,8 @@ def set_up(recipe: Recipe, dataset: Dataset, seed: int = 0, device: str | None =
         CourseError: the seed, a pixel or a label is out of range, the device does not exist, the images are
             too few for the recipe's holdout or batch size, or the network cannot be built for their shape.
     """
-    if not 0 <= seed <= LARGEST_SEED:
-        raise CourseError(f"A seed is a whole number from 0 to {LARGEST_SEED}, not {seed}.")
+    if not isinstance(seed, Integral) or not 0 <= seed <= LARGEST_SEED:
+        raise CourseError(f"A seed is a whole number from 0 to {LARGEST_SEED}, not {seed!r}.")
     place = devices.select_device(device)
     check_values(dataset.train, len(dataset.classes))
     training, validation = _divided(recipe, dataset)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from types import SimpleNamespace
 
 import all_runs
 import numpy as np
@@ -76,7 +77,7 @@ def test_the_link_of_each_run_leads_to_its_record():
 
 @pytest.mark.parametrize(("seeds", "text"), [([2, 0, 1], "0-2"), ([4], "4"), ([0, 2, 5], "0,2,5")])
 def test_seeds_are_written_as_the_command_line_takes_them(seeds, text):
-    assert all_runs.ranges(seeds) == text
+    assert all_runs.seeds_of([SimpleNamespace(seed=seed) for seed in seeds]) == text
 
 
 def test_agreement_counts_images_by_who_is_right():

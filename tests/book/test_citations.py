@@ -1,11 +1,13 @@
 """Citations name their authors wherever a chapter is opened."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import citations
 import nbformat
 import pytest
+import quizzes
 
 CHAPTERS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 CITED = "([{}](../book/references.bib#{}))"
@@ -41,3 +43,22 @@ def test_in_the_site_it_is_a_citation():
     source = [f"As {CITED.format('Holm, 1979', 'holm1979')} and [a link](../book/setup.md#x)."]
     connected["source-read"](None, "page", source)
     assert source == ["As {cite}`holm1979` and [a link](../book/setup.md#x)."]
+
+
+@pytest.mark.parametrize("program", [citations, quizzes], ids=["citations", "quizzes"])
+def test_a_program_that_is_stopped_leaves_the_chapter_whole(program, tmp_path, monkeypatch):
+    def stopped(notebook, path):
+        Path(path).write_text("half")
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    chapter = Path(shutil.copy(CHAPTERS[0], folder))
+    before = chapter.read_bytes()
+    monkeypatch.setattr(program, "FOLDER", folder)
+    monkeypatch.setattr(citations, "name_authors", lambda notebook: True)
+    monkeypatch.setattr(quizzes, "put_quiz", lambda notebook, text: True)
+    monkeypatch.setattr(nbformat, "write", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        program.main()
+    assert chapter.read_bytes() == before and list(folder.iterdir()) == [chapter]

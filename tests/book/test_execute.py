@@ -61,6 +61,11 @@ def test_the_librarys_hash_covers_every_room(monkeypatch, tmp_path):
         "cifar_lib/room/b.py",
         "cifar_lib/room/c.mplstyle",
         "cifar_lib/recorded/d.json",
+        "cifar_lib/recorded/d.safetensors",
+        "cifar_lib/recorded/d.predictions.gz",
+        "cifar_lib/recorded/e.labels.gz",
+        "cifar_lib/pretrained/f.json",
+        "cifar_lib/pretrained/f.safetensors",
     ]
     for place in places:
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)

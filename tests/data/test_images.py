@@ -148,3 +148,10 @@ def test_a_number_of_views_that_there_is_not(views, toy_images):
 
 def recipes_model(images):
     return training.set_up(recipes.get("paper-quick"), images, device="cpu").model
+
+
+@pytest.mark.parametrize("wrong", [-1, 256])
+def test_labels_that_are_no_classes_have_no_fingerprint(wrong):
+    images = data.Images(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), torch.tensor([0, wrong]))
+    low, high = min(wrong, 0), max(wrong, 0)
+    assert f"The labels go from {low} to {high}, but must be 0 to 255" in refusal(data.fingerprint, images)

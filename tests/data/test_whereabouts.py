@@ -2,6 +2,7 @@
 
 import fakes
 import pytest
+from refusals import refusal
 
 from cifar_lib import data
 
@@ -32,3 +33,14 @@ def test_images_are_at_hand_when_loading_them_needs_no_download(folder):
     assert not data.at_hand("cifar10") and not data.at_hand("cifar10/shuffled")
     fakes.write_parquet(folder, fakes.cifar())
     assert data.at_hand("cifar10") and data.at_hand("cifar10/shuffled")
+
+
+@pytest.mark.parametrize("name", ["cifar11", "", "cifar10/turned"])
+@pytest.mark.parametrize("look", [data.whereabouts, data.at_hand])
+def test_an_unknown_name_is_answered_with_the_known_ones(look, name):
+    assert "choose one of cifar10, mnist, toy, digits, cifar10/shuffled" in refusal(look, name)
+
+
+def test_a_variant_is_where_its_data_set_is():
+    assert data.whereabouts("toy/grey") == data.whereabouts("toy")
+    assert data.whereabouts("cifar10/grey") == data.whereabouts("cifar10")

@@ -194,3 +194,9 @@ def test_the_smallest_gap_grows_with_the_spread_and_shrinks_with_the_seeds():
     assert gap == comparisons.smallest_gap(0.5, 5, 0.8, 0.05)
     assert comparisons.smallest_gap(1.0, 5) == pytest.approx(2 * gap)
     assert comparisons.smallest_gap(0.5, 3) > gap > comparisons.smallest_gap(0.5, 10)
+
+
+@pytest.mark.parametrize(("other", "p"), [(0.5, 1.0), (0.25, 0.0)])
+def test_welch_without_any_spread_has_the_p_of_certainty(other, p):
+    found = comparisons.welch([0.5, 0.5], [other, other])
+    assert (found.low, found.high, found.p) == (0.5 - other, 0.5 - other, p)

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cifar_lib import data, evaluate, models, recipes, training
+from cifar_lib import CourseError, data, evaluate, models, recipes, training
 from cifar_lib.system import device
 
 LOGITS = torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [1.0, 3.0, 2.0], [2.0, 1.0, 3.0]])
@@ -54,6 +54,14 @@ def test_logits_are_those_of_evaluation_mode_and_leave_the_mode_alone(toy_images
     model.eval()
     evaluate.predict(model, pixels)
     assert not model.training
+
+
+@pytest.mark.parametrize(("channels", "views"), [(3, 4), (1, 1)])
+def test_images_that_are_refused_leave_the_mode_alone(channels, views, toy_images):
+    model = models.SkipCNN(width=4).train()
+    with pytest.raises((CourseError, RuntimeError)):
+        evaluate.predict(model, toy_images.test.pixels[:2, :channels], views)
+    assert model.training
 
 
 @pytest.mark.parametrize("views", [1, 2, 6])

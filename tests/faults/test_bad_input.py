@@ -99,6 +99,13 @@ def test_a_copy_of_a_record_is_no_seed(recorded_folder, tiny):
     assert [run.seed for run in runs.load_runs("tiny")] == [0]
 
 
+def test_a_copy_without_its_record_is_not_listed(recorded_folder, capsys):
+    (recorded_folder / "tiny-seed0 (1).json").write_text("")
+    assert runs.summaries(recorded_folder) == []
+    assert main(["list", "runs", "--folder", str(recorded_folder)]) == 0
+    assert capsys.readouterr().out == f"runs in {recorded_folder}: none\n"
+
+
 def test_a_record_whose_recipe_cannot_be_names_its_file(recorded_folder, tiny):
     path = fakes.record(tiny.replace(epochs=1), device="cpu")
     content = json.loads(path.read_text())
@@ -208,6 +215,8 @@ def test_wrong_profile(name, monkeypatch):
         (["train", "paper", "--set", "rate=nan"], "rate is a number of at least 0"),
         (["train", "paper", "--set", "flip=maybe"], "flip is True or False, not 'maybe'"),
         (["train", "paper", "--set", "options=x"], "options is the network's arguments by name, not 'x'"),
+        (["train", "paper", "--set", "options=5", "--set", "options.width=3"], "by name, not 5"),
+        (["train", "paper", "--set", f"sides={'[' * 100_000}"], "sides is written [[0, 24], [0.7, 32]], not"),
         (["train", "paper", "--set", "epoch=3"], "did you mean 'epochs'"),
         (["train", "paper-quick", "--set", "model=cnn"], "There is no network 'cnn'"),
         (["train", "paper-quick", "--device", "gpu"], "'gpu' is not a device"),
@@ -216,6 +225,8 @@ def test_wrong_profile(name, monkeypatch):
         (["train", "paper-quick", "--seed", str(2**32)], "A seed is a whole number"),
         (["evaluate", "papr"], "did you mean 'paper'"),
         (["evaluate", "paper"], "No run of 'paper' lies in"),
+        (["evaluate", "/kept/paper+3f2a9c1b"], "No run of '/kept/paper+3f2a9c1b' lies in"),
+        (["compare", "**+", "+"], "No run of '**+' lies in"),
         (["record", "paper-quick", "--seeds", "a"], "Seeds are written 0-4 or 0,2,5, not 'a'"),
         (["record", "paper-quick", "--seeds", "3-1"], "Seeds are written 0-4 or 0,2,5, not '3-1'"),
         (["record", "paper-quick", "--seeds", "1-2-3"], "Seeds are written"),

@@ -44,3 +44,11 @@ def test_flops_leave_the_network_as_it_was(training):
     assert model.training == training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert not any(layer._forward_hooks for layer in model.modules())
+
+
+def test_images_that_do_not_fit_leave_the_network_as_it_was():
+    model = SkipCNN(width=4).train()
+    with pytest.raises(RuntimeError):
+        models.count_flops(model, (1, 32, 32))
+    assert model.training
+    assert not any(layer._forward_hooks for layer in model.modules())

@@ -158,3 +158,16 @@ def test_your_own_run_goes_before_the_courses_of_the_same_seed(write, tmp_path, 
             runs.record_file("one", seed, tmp_path).rename(runs.record_file("one", seed, place))
     found = runs.find_runs("one")
     assert {seed: run.folder for seed, run in found.items()} == {0: recorded_folder, 1: runs.trained_folder()}
+
+
+@pytest.mark.parametrize("n", [10, 7])
+def test_labels_of_other_images_of_that_name_are_not_used(n, write, compare, tmp_path):
+    for seed in (0, 1):
+        write("one", seed, [0, 1, 2, 3 + seed])
+        write("other", seed, [2, 4 + seed])
+    save_labels(runs.labels_file("toy", tmp_path), {"test": LABELS.flip(0)[:n]}, {})
+    found = compare()
+    assert found.difference == pytest.approx(0.2)
+    assert (found.over, found.pairs, found.images) == ("seeds", [], None)
+    with pytest.raises(CourseError, match="are of other images than the predictions of 'one'"):
+        runs.right_answers(runs.load_runs("one", tmp_path))

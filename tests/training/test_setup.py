@@ -61,6 +61,12 @@ def test_a_seed_out_of_range_is_refused(seed, tiny, toy_images):
     training.set_up(tiny, toy_images, min(max(seed, 0), 2**32 - 1))
 
 
+@pytest.mark.parametrize("seed", [1.5, 1.0, "1", None])
+def test_a_seed_that_is_no_whole_number_is_refused(seed, tiny, toy_images):
+    with pytest.raises(CourseError, match="A seed is a whole number from 0 to 4294967295, not"):
+        training.set_up(tiny, toy_images, seed)
+
+
 def test_images_are_those_to_train_on_and_those_held_out(tiny, toy_images):
     kept, held_out = data.split(toy_images.train)
     setup = training.set_up(tiny, toy_images)
