@@ -16,6 +16,7 @@ from cifar_lib.system import device
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 TINY = {
     "company": ["study-quick", "--data", "toy", "--images", "128", "--rounds", "1", "--fixed"],
+    "false_alarms": ["--experiments", "2", "--images", "20"],
     "gpu": ["--rehearse", "--only", "environment"],
     "growth": ["--data", "toy", "--images", "64", "--tables", "batch", "threads"],
     "loop": ["--data", "toy", "--images", "64", "--epochs", "1", "--rounds", "1"],

@@ -80,6 +80,7 @@ def _what_is_in(folder: Path) -> str:
     if not folder.is_dir():
         return f"{folder}, which is not there"
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    names = [name for name in names if not name.endswith(".lock")]  # a failed download leaves its own
     if not names:
         return f"{folder}, which is empty"
     return f"{folder}, which holds {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"

@@ -1,7 +1,8 @@
 """Changed forms of the same images: shuffled, grey, small, shifted, scaled, noisy, with random labels.
 
-Each function takes uint8 images and returns new ones of dtype uint8, all but one with the same labels. What
-needs floats works on 5,000 images at a time, because a float takes four times the memory of a pixel.
+Each function takes uint8 images on the CPU and returns new ones of dtype uint8, all but one with the same
+labels. What needs floats works on 5,000 images at a time, because a float takes four times the memory of a
+pixel.
 """
 
 from collections.abc import Callable

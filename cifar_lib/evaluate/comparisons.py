@@ -45,10 +45,10 @@ def accuracy_interval(right: Tensor, confidence: float = 0.95) -> Estimate:
     """The accuracy of a recipe, with an interval over other seeds and other images.
 
     Args:
-        right: bool [seeds, images], of at least two seeds.
+        right: bool [seeds, images], of at least two seeds and two images.
 
     Raises:
-        CourseError: there is one seed, which says nothing about others.
+        CourseError: there is one seed, which says nothing about others, or one image.
     """
     table = _table(right)
     means = [(table.seeds, table.rows), (table.images, table.columns)]
@@ -63,7 +63,7 @@ def difference_interval(first: Tensor, second: Tensor, confidence: float = 0.95)
         second: bool [other seeds, the same images].
 
     Raises:
-        CourseError: a side has one seed, or the sides have other numbers of images.
+        CourseError: a side has one seed, there is one image, or the sides have other numbers of images.
     """
     if first.shape[1] != second.shape[1]:
         raise CourseError(
@@ -194,6 +194,8 @@ def _table(right):
     rows, columns = right.shape
     if rows < 2:
         raise CourseError("One seed says nothing about others: compare at least two.")
+    if columns < 2:
+        raise CourseError("One image says nothing about others: take at least two.")
     values = right.double()
     of_seeds, of_images, mean = values.mean(1), values.mean(0), values.mean()
     rest = values - of_seeds[:, None] - of_images[None, :] + mean

@@ -80,6 +80,7 @@ def top_k(logits: Tensor, labels: Tensor, k: int) -> float:
     Args:
         logits: [N, classes].
         labels: int64 [N], on the device of the logits.
+        k: from 1 to the number of classes.
     """
     best = logits.topk(k, dim=1).indices
     return (best == labels[:, None]).any(1).double().mean().item()

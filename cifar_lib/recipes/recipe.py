@@ -36,7 +36,7 @@ def _sides(sides: list) -> list:
         raise ValueError("not pairs")
     starts, sizes = [start for start, _ in sides], [side for _, side in sides]
     numbers = all(isinstance(start, int | float) and 0 <= start < 1 for start in starts)
-    if not numbers or not all(isinstance(side, int) and side > 0 for side in sizes):
+    if not numbers or not all(type(side) is int and side > 0 for side in sizes):
         raise ValueError("not a share and a size")
     if starts != sorted(set(starts)) or starts[:1] not in ([], [0]):
         raise ValueError("not rising from 0")

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import io
+import json
 import logging
 import warnings
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import CourseError
-from ..data import SPECS, Dataset, normalize
+from ..data import Dataset, normalize
 from ..evaluate import predict
 from ..system.files import atomic_write
 from .record import Run
@@ -71,7 +72,8 @@ def export_onnx(run: Run, dataset: Dataset | None, file: Path | str) -> Exported
     """Write a run's network as ONNX with PyTorch's own exporter, and compare it with PyTorch.
 
     The file's input is "pixels", uint8 [N, C, H, W]; its output is "logits", float32 [N, classes], of the
-    images as they are, without a mean over views. Its notes name the recipe, the seed and the classes.
+    images as they are, without a mean over views. Its notes name the recipe, the seed and the classes, these
+    as a list in JSON.
 
     Args:
         dataset: its first 1,000 test images are those on which ONNX Runtime, where it is installed, is
@@ -85,7 +87,7 @@ def export_onnx(run: Run, dataset: Dataset | None, file: Path | str) -> Exported
         _needed(package)
     network = run.network()
     if dataset is None:
-        kind, classes, pixels = "random", SPECS[run.data["name"].partition("/")[0]].classes, _random(run)
+        kind, classes, pixels = "random", run.class_names, _random(run)
     else:
         kind, classes, pixels = "test", dataset.classes, dataset.test.pixels[:CHECKED]
     file = Path(file)
@@ -102,7 +104,7 @@ def export_onnx(run: Run, dataset: Dataset | None, file: Path | str) -> Exported
                 external_data=False,
             )
         assert program is not None  # noqa: S101  the type says that other forms of the call return none
-        notes = {"recipe": run.recipe.name, "seed": str(run.seed), "classes": " ".join(classes)}
+        notes = {"recipe": run.recipe.name, "seed": str(run.seed), "classes": json.dumps(list(classes))}
         program.model.metadata_props.update(notes)
     except torch.onnx.errors.OnnxExporterError as error:
         raise CourseError(

@@ -356,9 +356,5 @@ def _description(path):
         card = Card.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         run = load_record(path)
-        count = run.model.get("classes", 10)
-        base = run.recipe.data.partition("/")[0]
-        known = data.SPECS[base].classes if base in data.SPECS else ()
-        names = known if len(known) == count else tuple(f"class {i}" for i in range(count))
-        return None, run.recipe, tuple(run.model["shape"]), names
+        return None, run.recipe, tuple(run.model["shape"]), run.class_names
     return card, Recipe.from_record(card.recipe, SCHEMA), card.shape, tuple(card.classes)

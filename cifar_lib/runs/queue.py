@@ -247,7 +247,8 @@ def _write(done, dataset, path, keep_weights):
     if not labels.exists():
         held = {"val": data.split(dataset.train)[1].labels, "test": dataset.test.labels}
         save_labels(labels, held, {"data": labels.name.partition(".")[0]})
-    if keep_weights:
+    # Weights that an earlier run of this name left would be taken for this one's.
+    if keep_weights or path.with_suffix(WEIGHTS).exists():
         with atomic_write(path.with_suffix(WEIGHTS)) as aside:
             save_model(done.network(), str(aside))
     notes = {"recipe": done.recipe.name, "seed": str(done.seed), "images": done.data["test_fingerprint"]}

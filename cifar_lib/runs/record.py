@@ -15,7 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .. import CourseError
-from ..data import cache_folder
+from ..data import SPECS, cache_folder
 from ..data.variants import OTHER_LABELS
 from ..recipes import Recipe
 from ..training import RunKey
@@ -141,6 +141,14 @@ class Run:
         """What makes another training the same run."""
         images = self.data["n_train"] + self.data["n_val"]
         return RunKey(self.recipe, (self.data["fingerprint"], images), self.seed)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes; their numbers where the data set is not one of the course's own."""
+        count = self.model.get("classes", 10)
+        base = self.recipe.data.partition("/")[0]
+        known = SPECS[base].classes if base in SPECS else ()
+        return known if len(known) == count else tuple(f"class {i}" for i in range(count))
 
     def column(self, name: str) -> list[Any]:
         """One quantity of the history over the epochs."""
@@ -287,8 +295,8 @@ def run_folders() -> list[Path]:
 
 def kept_names(folder: Path) -> list[str]:
     """The names of the recipes of which a folder has records, sorted."""
-    names = {path.name.rpartition("-seed")[0] for path in folder.glob("*-seed*.json")}
-    return sorted(name for name in names if record_files(name, folder))  # a copy alone is no record
+    found = (path.stem.rpartition("-seed") for path in folder.glob("*-seed*.json"))
+    return sorted({name for name, _, seed in found if seed.isdecimal()})  # a copy has another name
 
 
 def trained_folder() -> Path:

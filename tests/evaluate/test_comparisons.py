@@ -154,6 +154,11 @@ def test_one_seed_is_refused():
         comparisons.difference_interval(torch.ones(2, 9).bool(), torch.ones(2, 8).bool())
 
 
+def test_one_image_is_refused():
+    with pytest.raises(CourseError, match="One image says nothing about others"):
+        comparisons.accuracy_interval(torch.ones(2, 1).bool())
+
+
 def test_without_any_spread_the_interval_is_a_point():
     found = comparisons.accuracy_interval(torch.ones(2, 9).bool())
     assert (found.value, found.low, found.high, found.p) == (1, 1, 1, 0)

@@ -83,6 +83,7 @@ def test_the_default_of_every_field():
         ({"sides": [[0, 0]]}, "sides .* not"),
         ({"sides": [[0, "24"]]}, "sides .* not"),
         ({"sides": [[0, 24.5]]}, "sides .* not"),
+        ({"sides": [[0, True]]}, "sides .* not"),
         ({"flip": "yes"}, "flip is True or False, not 'yes'"),
         ({"crop": 1}, "crop is True or False, not 1"),
         ({"holdout": 0}, "holdout is True or False, not 0"),

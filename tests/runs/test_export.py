@@ -1,5 +1,6 @@
 """An exported network computes what PyTorch computes."""
 
+import json
 import sys
 
 import pytest
@@ -27,7 +28,7 @@ def test_an_exported_network_gives_the_logits_of_pytorch(kept, toy_images, tmp_p
     torch.testing.assert_close(torch.from_numpy(logits), expected.detach(), atol=1e-4, rtol=1e-4)
     notes = session.get_modelmeta().custom_metadata_map
     assert (notes["recipe"], notes["seed"]) == ("tiny", "0")
-    assert notes["classes"].split() == list(toy_images.classes)
+    assert json.loads(notes["classes"]) == list(toy_images.classes)
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxscript"])
@@ -46,3 +47,11 @@ def test_without_the_images_it_is_compared_on_random_ones(tmp_path):
     found = runs.export_onnx(runs.load_runs("small")[0], None, tmp_path / "out.onnx")
     assert (found.images, found.kind) == (1_000, "random") and found.largest < 1e-3
     assert "1,000 random images" in str(found)
+
+
+def test_without_the_images_the_classes_of_an_unknown_data_set_are_numbers(kept, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    runs.export_onnx(kept, None, tmp_path / "out.onnx")
+    notes = {entry.key: entry.value for entry in onnx.load(tmp_path / "out.onnx").metadata_props}
+    assert json.loads(notes["classes"]) == [f"class {i}" for i in range(10)]

@@ -195,5 +195,7 @@ def test_weights_without_a_record_do_not_keep_a_run_from_being_trained(recorded_
     path = fakes.record(tiny.replace(epochs=1), keep_weights=True)
     before = runs.load_record(path).result
     path.unlink()
+    path.with_suffix(".safetensors").write_bytes(b"of another recording")
     assert runs.train_and_record(tiny.replace(epochs=1), 0, progress=False) is runs.Claim.MINE
     assert runs.load_record(path).result == before
+    runs.load_record(path).network()  # its own weights have taken the place of the others

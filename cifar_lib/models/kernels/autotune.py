@@ -50,7 +50,13 @@ def convolve(x: Tensor, weight: Tensor) -> Tensor:
 
 @contextmanager
 def only(way: str) -> Iterator[None]:
-    """Within this context `convolve` takes this one of `WAYS` and measures nothing."""
+    """Within this context `convolve` takes this one of `WAYS` and measures nothing.
+
+    Raises:
+        CourseError: there is no such way.
+    """
+    if way not in WAYS:
+        raise CourseError(f"There is no way {way!r} to convolve: choose one of {', '.join(WAYS)}.")
     global _fixed
     before, _fixed = _fixed, way
     try:

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from cifar_lib import CourseError
 from cifar_lib.models import fast, kernels
 from cifar_lib.system import device
 
@@ -147,6 +148,11 @@ def test_only_fixes_the_way_within_its_context_and_measures_nothing(clock):
         assert clock.way(*SMALL) == "winograd"
     assert clock.measured == []
     assert clock.way(*SMALL) == "mosaic"
+
+
+def test_only_refuses_a_way_that_is_none():
+    with pytest.raises(CourseError, match="no way 'wino' to convolve"), kernels.only("wino"):
+        pass
 
 
 def test_evaluation_is_pytorchs_own(clock):
