@@ -23,6 +23,7 @@ from ..system.files import atomic_write
 VERSION = "1"
 STEPS = 255  # a probability is kept as a whole number of 255ths
 PACKED_CLASSES = 16  # of so few, two fit into a byte
+MOST_CLASSES = 256  # one fits into a byte
 LARGEST = 10_000_000  # bytes of an unpacked file; the largest has 100,000
 
 

@@ -27,7 +27,7 @@ from .record import (
     new_records_folder,
     record_file,
 )
-from .replay import as_run, checkpoint_file, evaluated_anew
+from .replay import as_run, check_evaluation, checkpoint_file, evaluated_anew
 
 
 class Claim(enum.Enum):
@@ -146,6 +146,7 @@ def train_and_record(
         claim = distributed.on_first(lambda: _claim(recipe, path, lock, wait, renew))
         if claim is Claim.MINE:
             dataset = dataset if dataset is not None else data.load(recipe.data)
+            check_evaluation(dataset)
             if path.exists() and path.with_suffix(WEIGHTS).exists():
                 done = evaluated_anew(load_record(path), dataset)
             else:
