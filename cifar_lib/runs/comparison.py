@@ -177,12 +177,21 @@ def right_answers(several: Iterable[Run], part: str = "test") -> Tensor:
         part: "test", "val", "test_views" or "val_views".
 
     Raises:
-        CourseError: a run has no such predictions, or they are damaged.
+        CourseError: a run has no such predictions, they are damaged, or the folder keeps the labels of other
+            images.
     """
     rows = []
     for run in several:
-        labels, _ = load_labels(labels_file(run.data["name"], run.folder))
-        rows.append(run.predictions(part).right(labels[part.removesuffix("_views")]))
+        file = labels_file(run.data["name"], run.folder)
+        labels = load_labels(file)[0][part.removesuffix("_views")]
+        predictions, share = run.predictions(part), run.result.get(RESULTS[part])
+        same = len(predictions) == len(labels)
+        if not same or (share is not None and abs(predictions.accuracy(labels) - share) * len(labels) > 0.5):
+            raise CourseError(
+                f"The labels {file} are of other images than those of {run.recipe.name!r}, seed {run.seed}: "
+                f"keep the runs on each set of images in a folder of its own."
+            )
+        rows.append(predictions.right(labels))
     return torch.stack(rows)
 
 

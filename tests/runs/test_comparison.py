@@ -158,3 +158,13 @@ def test_your_own_run_goes_before_the_courses_of_the_same_seed(write, tmp_path, 
             runs.record_file("one", seed, tmp_path).rename(runs.record_file("one", seed, place))
     found = runs.find_runs("one")
     assert {seed: run.folder for seed, run in found.items()} == {0: recorded_folder, 1: runs.trained_folder()}
+
+
+@pytest.mark.parametrize("labels", [(LABELS + 1) % 10, LABELS[:7]])
+def test_labels_of_other_images_in_the_folder_are_refused(labels, write, compare, tmp_path):
+    for seed in range(2):
+        write("one", seed, range(7))
+        write("other", seed, range(5))
+    save_labels(runs.labels_file("toy", tmp_path), {"test": labels}, {})
+    with pytest.raises(CourseError, match="toy.labels.gz are of other images than those of 'one', seed 0"):
+        compare()
