@@ -512,3 +512,16 @@ def test_test_images_that_do_not_fit_are_refused_before_the_training(how, keep, 
             runs.run(tiny, unfit)
     assert not started and not list((tmp_path / "kept").glob("*.json"))
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
+
+
+def test_kept_scores_are_not_those_of_other_images(tiny, toy_images, tmp_path):
+    kept, _ = runs.train_and_keep(tiny.replace(epochs=1), toy_images, 0, folder=tmp_path, progress=False)
+    assert runs.kept_scores(kept, toy_images)[1].accuracy == kept.result["test_accuracy"]
+    relabelled = data.Images(toy_images.test.pixels, toy_images.test.labels.flip(0))
+    for other in (
+        replace(toy_images, test=relabelled),
+        replace(toy_images, test=toy_images.test[:50]),
+        replace(toy_images, train=toy_images.train[:200]),
+    ):
+        with pytest.raises(CourseError, match="other images"):
+            runs.kept_scores(kept, other)
