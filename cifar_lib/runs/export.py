@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from .. import CourseError
-from ..data import SPECS, Dataset, normalize
+from ..data import Dataset, normalize
 from ..evaluate import predict
 from ..system.files import atomic_write
-from .record import Run
+from .record import Run, class_names
 
 OPSET = 20  # the version of ONNX's operators that the file asks for
 CHECKED = 1_000  # images on which the file is compared with PyTorch
@@ -85,7 +85,7 @@ def export_onnx(run: Run, dataset: Dataset | None, file: Path | str) -> Exported
         _needed(package)
     network = run.network()
     if dataset is None:
-        kind, classes, pixels = "random", SPECS[run.data["name"].partition("/")[0]].classes, _random(run)
+        kind, classes, pixels = "random", class_names(run), _random(run)
     else:
         kind, classes, pixels = "test", dataset.classes, dataset.test.pixels[:CHECKED]
     file = Path(file)
@@ -102,7 +102,7 @@ def export_onnx(run: Run, dataset: Dataset | None, file: Path | str) -> Exported
                 external_data=False,
             )
         assert program is not None  # noqa: S101  the type says that other forms of the call return none
-        notes = {"recipe": run.recipe.name, "seed": str(run.seed), "classes": " ".join(classes)}
+        notes = {"recipe": run.recipe.name, "seed": str(run.seed), "classes": " ".join("_".join(name.split()) for name in classes)}
         program.model.metadata_props.update(notes)
     except torch.onnx.errors.OnnxExporterError as error:
         raise CourseError(

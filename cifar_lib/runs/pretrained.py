@@ -19,7 +19,7 @@ from ..recipes import Recipe
 from ..recipes.recipe import nearest
 from ..system.files import atomic_write
 from .predictions import Predictions, load_predictions, predictions_of, save_predictions
-from .record import PREDICTIONS, SCHEMA, WEIGHTS, load_record, record_file, weights_file
+from .record import PREDICTIONS, SCHEMA, WEIGHTS, class_names, load_record, record_file, weights_file
 from .replay import held_out
 from .weights import load_network
 
@@ -356,9 +356,5 @@ def _description(path):
         card = Card.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         run = load_record(path)
-        count = run.model.get("classes", 10)
-        base = run.recipe.data.partition("/")[0]
-        known = data.SPECS[base].classes if base in data.SPECS else ()
-        names = known if len(known) == count else tuple(f"class {i}" for i in range(count))
-        return None, run.recipe, tuple(run.model["shape"]), names
+        return None, run.recipe, tuple(run.model["shape"]), class_names(run)
     return card, Recipe.from_record(card.recipe, SCHEMA), card.shape, tuple(card.classes)

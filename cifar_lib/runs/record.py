@@ -15,7 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .. import CourseError
-from ..data import cache_folder
+from ..data import SPECS, cache_folder
 from ..data.variants import OTHER_LABELS
 from ..recipes import Recipe
 from ..training import RunKey
@@ -189,6 +189,13 @@ class Run:
             if notes.get("images") != self.data.get("test_fingerprint"):
                 raise CourseError(f"The predictions {file} are of other images than the record beside them.")
         return self._predictions
+
+
+def class_names(run: Run) -> tuple[str, ...]:
+    """The names of a run's classes, as far as its data set is known: a record does not hold them."""
+    base, count = run.data["name"].partition("/")[0], run.model.get("classes", 10)
+    known = SPECS[base].classes if base in SPECS else ()
+    return known if len(known) == count else tuple(f"class {i}" for i in range(count))
 
 
 def as_record(done: Run) -> dict[str, Any]:

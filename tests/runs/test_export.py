@@ -46,3 +46,12 @@ def test_without_the_images_it_is_compared_on_random_ones(tmp_path):
     found = runs.export_onnx(runs.load_runs("small")[0], None, tmp_path / "out.onnx")
     assert (found.images, found.kind) == (1_000, "random") and found.largest < 1e-3
     assert "1,000 random images" in str(found)
+
+
+def test_without_the_images_a_run_on_images_of_one_s_own_is_exported_too(kept, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    kept.data["name"] = "mine"
+    runs.export_onnx(kept, None, tmp_path / "out.onnx")
+    notes = {prop.key: prop.value for prop in onnx.load(str(tmp_path / "out.onnx")).metadata_props}
+    assert notes["classes"].startswith("class_0 class_1 ")

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import fakes
@@ -146,6 +147,13 @@ def test_a_record_with_weights_opens_too(recorded_folder, tiny):
     pixels = torch.from_numpy(fakes.images(3)[0])
     kept = runs.load_record(path).network()
     assert torch.equal(evaluate.predict(found.network, pixels), evaluate.predict(kept, pixels))
+
+
+def test_classes_of_one_s_own_do_not_get_the_names_of_cifar10(tiny, toy_images, tmp_path):
+    recipe = tiny.replace(data="cifar10", epochs=1)  # as a recipe says that does not name the images
+    runs.train_and_keep(recipe, replace(toy_images, name="mine"), 0, folder=tmp_path, progress=False)
+    found = runs.load_weights(tmp_path / "tiny-seed0.safetensors")
+    assert found.classes == tuple(f"class {i}" for i in range(10))
 
 
 def test_a_name_that_there_is_not():
