@@ -102,7 +102,8 @@ def export_onnx(run: Run, dataset: Dataset | None, file: Path | str) -> Exported
                 external_data=False,
             )
         assert program is not None  # noqa: S101  the type says that other forms of the call return none
-        notes = {"recipe": run.recipe.name, "seed": str(run.seed), "classes": " ".join("_".join(name.split()) for name in classes)}
+        names = " ".join("_".join(name.split()) for name in classes)  # in words of one's own there are spaces
+        notes = {"recipe": run.recipe.name, "seed": str(run.seed), "classes": names}
         program.model.metadata_props.update(notes)
     except torch.onnx.errors.OnnxExporterError as error:
         raise CourseError(

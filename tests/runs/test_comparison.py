@@ -166,5 +166,5 @@ def test_labels_of_other_images_in_the_folder_are_refused(labels, write, compare
         write("one", seed, range(7))
         write("other", seed, range(5))
     save_labels(runs.labels_file("toy", tmp_path), {"test": labels}, {})
-    with pytest.raises(CourseError, match="toy.labels.gz are of other images than those of 'one', seed 0"):
+    with pytest.raises(CourseError, match=r"toy\.labels\.gz are of other images than those of 'one', seed 0"):
         compare()
