@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 import cifar_lib
 from cifar_lib import CourseError, data, evaluate, recipes, runs, training
 from cifar_lib.__main__ import main
+from cifar_lib.commands.words import check_options
 
 QUICK = ["--set", "epochs=2", "--set", "batch_size=32"]
 
@@ -525,6 +526,30 @@ def test_words_are_answered_without_the_packages_that_are_slow_to_import(words, 
 def test_set_reads_options_lists_and_truths(words, field, value, asked):
     main(["train", "small-quick", *(word for change in words for word in ("--set", change))])
     assert getattr(asked[0][0], field) == value
+
+
+@pytest.mark.parametrize(
+    ("recipe", "change", "allowed"),
+    [
+        ("small-quick", "options.batch_norm=no", "is true or false, not 'no'"),
+        ("small-quick", "options.batch_norm=0", "is true or false, not 0"),
+        ("small-quick", "options.width=2.5", "is a whole number of at least 1, not 2.5"),
+        ("small-quick", "options.width=-3", "is a whole number of at least 1, not -3"),
+        ("mlp-quick", "options.hidden=64", "is written [64, 128], not 64"),
+        ("mlp-quick", "options.hidden=[0]", "is written [64, 128], not [0]"),
+        ("fast72-quick", "options.whiten=off", "is true or false, not 'off'"),
+    ],
+)
+def test_an_option_of_another_kind_is_refused_before_the_training(recipe, change, allowed, asked, capsys):
+    assert main(["train", recipe, "--set", change]) == 2
+    assert capsys.readouterr().err == f"cifar_lib: {change.partition('=')[0]} {allowed}.\n"
+    assert not asked
+
+
+def test_the_options_of_every_recipe_are_of_the_kind_that_its_network_takes():
+    for recipe in recipes.RECIPES.values():
+        check_options(recipe)
+        check_options(recipe.quick())
 
 
 def test_evaluate_does_not_call_images_validation_that_may_have_been_trained_on(

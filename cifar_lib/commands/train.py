@@ -32,6 +32,7 @@ def run(arguments, output):
     recipe = recipes.get(arguments.recipe)
     recipe = recipes.under_own_name(recipe.replace(**words.changes(arguments.set, recipe)))
     seeds = words.seeds(arguments.seeds)
+    words.check_options(recipe)
     from .. import data, runs, training
     from ..system import distributed
 

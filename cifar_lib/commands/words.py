@@ -1,5 +1,6 @@
 """What the words of several commands mean: seeds, changes of a recipe, runs that were kept."""
 
+import inspect
 import json
 
 from .. import CourseError, recipes
@@ -46,6 +47,34 @@ def changes(texts, recipe):
             is_text = isinstance(recipe.as_dict().get(name), str)
             found[name] = value if is_text else _value(value)
     return found
+
+
+def check_options(recipe):
+    """Make sure that the options of the network are of the kind that it takes: a text such as no is true.
+
+    A wrong name and a wrong word are left to the network, which knows what is allowed.
+    """
+    from .. import models
+
+    if recipe.model not in models.MODELS:
+        return
+    parameters = inspect.signature(models.MODELS[recipe.model]).parameters
+    for name, value in recipe.options.items():
+        kind = parameters[name].annotation if name in parameters else None
+        if kind is bool and not isinstance(value, bool):
+            raise CourseError(f"options.{name} is true or false, not {value!r}.")
+        if kind is int and not _is_count(value):
+            raise CourseError(f"options.{name} is a whole number of at least 1, not {value!r}.")
+        if "Sequence[int]" in str(kind) and not _are_counts(value):
+            raise CourseError(f"options.{name} is written [64, 128], not {value!r}.")
+
+
+def _is_count(value):
+    return type(value) is int and value > 0
+
+
+def _are_counts(value):
+    return value is None or (isinstance(value, list) and all(map(_is_count, value)))
 
 
 def _value(text):
