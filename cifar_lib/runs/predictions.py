@@ -43,7 +43,13 @@ class Predictions:
         return len(self.classes)
 
     def right(self, labels: Tensor) -> Tensor:
-        """Whether each image's likeliest class is its label's: bool [N]."""
+        """Whether each image's likeliest class is its label's: bool [N].
+
+        Raises:
+            CourseError: there is not one label for each image.
+        """
+        if labels.shape != (len(self),):  # other shapes would be stretched to fit
+            raise CourseError(f"There are {len(self)} images, but labels of the shape {list(labels.shape)}.")
         return self.classes[:, 0] == labels
 
     def accuracy(self, labels: Tensor) -> float:
