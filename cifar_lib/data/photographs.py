@@ -24,7 +24,8 @@ DECODED = 512  # pixels, below which the decoder of a JPEG shrinks no side
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "HEIF")
 SPOKEN = "JPEG, PNG, GIF, WebP, BMP, TIFF, PPM and AVIF"
 ENDINGS = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .apng .gif .webp .bmp .tif .tiff .ppm .pgm .pbm .pnm .avif .heic .heif".split()
+    ".jpg .jpeg .jpe .jfif .png .apng .gif .webp .bmp .tif .tiff "
+    ".ppm .pgm .pbm .pnm .avif .heic .heif".split()
 )
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 ORIENTATION = 0x0112  # EXIF's tag
@@ -64,6 +65,8 @@ def photograph(file: File, fit: bool = False) -> Tensor:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of sizes, which are checked here, and of odd metadata
             with Image.open(io.BytesIO(content), formats=_formats(content)) as image:
+                if image.format == "PNG":
+                    _check_sums(content)
                 image.draft("RGB", (DECODED, DECODED))  # a large JPEG is decoded at a half, quarter or eighth
                 _check_size(image.size, name)
                 image.load()
@@ -165,6 +168,12 @@ def _unknown(content, name):
     if _is_heif(content):
         return f"{name} is a HEIC photograph: save it as JPEG, or pip install pillow-heif."
     return f"{name} is no photograph that can be opened: take {SPOKEN}."
+
+
+def _check_sums(content):
+    """Make sure that a PNG's parts have their checksums, which Pillow skips where it decodes the pixels."""
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+        image.verify()
 
 
 def _check_size(size, name):
