@@ -194,3 +194,15 @@ def test_the_smallest_gap_grows_with_the_spread_and_shrinks_with_the_seeds():
     assert gap == comparisons.smallest_gap(0.5, 5, 0.8, 0.05)
     assert comparisons.smallest_gap(1.0, 5) == pytest.approx(2 * gap)
     assert comparisons.smallest_gap(0.5, 3) > gap > comparisons.smallest_gap(0.5, 10)
+
+
+@pytest.mark.parametrize("confidence", [95, 0, 1, -0.5])
+def test_a_confidence_in_per_cent_is_refused_and_gives_no_nan(confidence):
+    right = torch.eye(3, 8).bool()
+    for interval in (
+        lambda: comparisons.accuracy_interval(right, confidence),
+        lambda: comparisons.difference_interval(right, ~right, confidence),
+        lambda: comparisons.welch([0.1, 0.2], [0.3, 0.5], confidence),
+    ):
+        with pytest.raises(CourseError, match="between 0 and 1"):
+            interval()
