@@ -116,6 +116,13 @@ def test_a_loaded_network_is_ready_to_classify():
     assert torch.allclose(found.classify(pixels), expected)
 
 
+@pytest.mark.parametrize("name", ["mlp", "fast-lean"])
+@pytest.mark.parametrize("shape", [(3, 28, 28), (3, 64, 64), (1, 32, 32)])
+def test_images_of_another_shape_are_not_classified(name, shape):
+    with pytest.raises(CourseError, match="was trained on images of 3×32×32, not "):
+        runs.load_pretrained(name).classify(torch.zeros(2, *shape, dtype=torch.uint8))
+
+
 def test_views_have_a_temperature_of_their_own():
     found, pixels = runs.load_pretrained("fast-lean"), torch.from_numpy(fakes.images(3)[0])
     assert found.views == 6 and found.card.views.temperature != found.temperature
