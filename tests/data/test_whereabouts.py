@@ -3,7 +3,7 @@
 import fakes
 import pytest
 
-from cifar_lib import data
+from cifar_lib import CourseError, data
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,9 @@ def test_images_are_at_hand_when_loading_them_needs_no_download(folder):
     assert not data.at_hand("cifar10") and not data.at_hand("cifar10/shuffled")
     fakes.write_parquet(folder, fakes.cifar())
     assert data.at_hand("cifar10") and data.at_hand("cifar10/shuffled")
+
+
+@pytest.mark.parametrize("ask", [data.whereabouts, data.at_hand])
+def test_a_name_that_there_is_not_is_refused(ask):
+    with pytest.raises(CourseError, match="There is no data set 'cifar': choose one of cifar10, mnist"):
+        ask("cifar")
