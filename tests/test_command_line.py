@@ -552,6 +552,19 @@ def test_the_options_of_every_recipe_are_of_the_kind_that_its_network_takes():
         check_options(recipe.quick())
 
 
+def test_weights_that_an_earlier_recording_did_not_keep_are_named(trained, tmp_path, capsys):
+    words = ["record", "tiny", "--folder", str(tmp_path / "runs")]
+    assert main(words) == 0
+    assert "without its weights" not in capsys.readouterr().out
+    assert main([*words, "--keep-weights"]) == 0
+    file = tmp_path / "runs" / "tiny-seed0.json"
+    assert f"without its weights: move {file} away" in capsys.readouterr().out
+    file.unlink()
+    assert main([*words, "--keep-weights"]) == 0
+    assert "without its weights" not in capsys.readouterr().out
+    assert file.with_suffix(".safetensors").exists()
+
+
 def test_evaluate_does_not_call_images_validation_that_may_have_been_trained_on(
     recorded_folder, monkeypatch, capsys
 ):

@@ -101,6 +101,8 @@ def record_all(
                 kept = distributed.on_first(partial(load_record, path))
                 trained_now = claim is Claim.MINE
                 say(kept, "recorded", **one, result=kept.result, trained_now=trained_now, file=str(path))
+                if keep_weights and not path.with_suffix(WEIGHTS).exists():
+                    say(f"  It was recorded before without its weights: move {path} away to record them too.")
         wanted = left
     if failed:
         raise CourseError(f"These runs were not recorded, for the reasons above: {', '.join(failed)}.")
