@@ -1,9 +1,9 @@
 """How often two equal recipes get a small p-value, in experiments that are drawn.
 
 Holm's correction compares the smallest of a chapter's p-values with a level far below 5 per cent. Each
-experiment draws two recipes of the same true accuracy, about 67 per cent, whose seeds are spread by so many points,
-and computes `evaluate.difference_interval` of their 5,000 images. A row says how many times as often as
-promised p lies below each level.
+experiment draws two recipes of the same true accuracy, about 67 per cent, whose seeds are spread by so many
+points, and computes `evaluate.difference_interval` of their 5,000 images. A row says how many times as often
+as promised p lies below each level.
 
 python benchmarks/false_alarms.py
 """

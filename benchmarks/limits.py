@@ -72,11 +72,8 @@ def people(counts, truth, answers, right):
     everyone = torch.arange(len(truth))
     agreed = counts[everyone, truth] / counts.sum(1)
     print(f"\npeople: {counts.sum():,.0f} answers, {counts.sum(1).min():.0f} or more an image")
-    print(
-        f"  on average over the images {agreed.mean():.2%} of the answers are right, and the most frequent for",
-        end=" ",
-    )
-    print(f"{(counts.argmax(1) == truth).double().mean():.2%} of the images")
+    print(f"  on average over the images {agreed.mean():.2%} of the answers are right, ", end="")
+    print(f"and the most frequent for {(counts.argmax(1) == truth).double().mean():.2%} of the images")
     bounds = list(pairwise(AGREED))
     groups = {f"{low:.0%} to {high:.0%}": (agreed >= low) & (agreed < high) for low, high in bounds}
     groups["all"] = agreed == 1

@@ -495,6 +495,11 @@ def test_wrong_usage_is_explained_by_the_parser(arguments, capsys):
             2,
             "cifar_lib: epochs is a whole number of at least 1, not 'many'.",
         ),
+        (
+            ["train", "paper", "--set", "batch_norm=false"],
+            2,
+            "init, epochs, batch_size, optimizer,",
+        ),
         (["--version"], 0, f"cifar_lib {cifar_lib.__version__}"),
         (["list", "recipes"], 0, "paper, paper-constant-rate"),
         (["train", "paper", "--seeds", "x"], 2, "cifar_lib: Seeds are written 0-4 or 0,2,5, not 'x'."),

@@ -3,6 +3,7 @@
 import json
 
 from .. import CourseError, recipes
+from ..recipes.recipe import nearest
 
 MOST_SEEDS = 10_000
 FOLDER = "where the run lies; by default where train keeps runs, then the course's records"
@@ -35,7 +36,7 @@ def seeds(text):
 
 def changes(texts, recipe):
     """The changes of `--set`: FIELD=VALUE, or options.NAME=VALUE for one option of the network."""
-    found = {}
+    found, fields = {}, recipe.as_dict()
     for text in texts:
         name, _, value = text.partition("=")
         field, dot, option = name.partition(".")
@@ -43,10 +44,14 @@ def changes(texts, recipe):
             before = found.get("options", recipe.options)
             if isinstance(before, dict):  # else the recipe refuses what was given for all options
                 found["options"] = before | {option: _value(value)}
+        elif name not in fields:
+            raise CourseError(
+                f"A recipe has no {name!r}{nearest(name, fields)}: its fields are {', '.join(fields)}, and "
+                f"an option of the network is written as options.width=16."
+            )
         else:
             # A field of text takes its value as it is written, even if that looks like a number.
-            is_text = isinstance(recipe.as_dict().get(name), str)
-            found[name] = value if is_text else _value(value)
+            found[name] = value if isinstance(fields[name], str) else _value(value)
     return found
 
 

@@ -1,7 +1,7 @@
 """How images are changed for training: shifted, mirrored, cropped or shrunk, all drawn from a seed."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -81,7 +81,12 @@ def augment(
         mirrored: bool [N] on the images' device, which images to mirror; None mirrors none.
         border: what comes in where an image moves away: "black", or the "mirror" image of its border.
         side: height and width of the result, cut from the middle before the shift; None keeps all of it.
+
+    Raises:
+        CourseError: there is no such border.
     """
+    if border not in get_args(Border):
+        raise CourseError(f"border is one of {', '.join(get_args(Border))}, not {border!r}.")
     n, _, height, width = pixels.shape
     device = pixels.device
     rows = torch.arange(height, device=device).expand(n, -1)

@@ -23,7 +23,10 @@ DECODED = 512  # pixels, below which the decoder of a JPEG shrinks no side
 # Pillow decodes these by itself; for some others it would start another program.
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "HEIF")
 SPOKEN = "JPEG, PNG, GIF, WebP, BMP, TIFF, PPM and AVIF"
-ENDINGS = frozenset(".jpg .jpeg .png .gif .webp .bmp .tif .tiff .ppm .pgm .avif .heic .heif".split())
+ENDINGS = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .apng .gif .webp .bmp .tif .tiff "
+    ".ppm .pgm .pbm .pnm .avif .heic .heif".split()
+)
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 ORIENTATION = 0x0112  # EXIF's tag
 TURNS = {
@@ -62,6 +65,8 @@ def photograph(file: File, fit: bool = False) -> Tensor:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of sizes, which are checked here, and of odd metadata
             with Image.open(io.BytesIO(content), formats=_formats(content)) as image:
+                if image.format == "PNG":
+                    _check_sums(content)
                 image.draft("RGB", (DECODED, DECODED))  # a large JPEG is decoded at a half, quarter or eighth
                 _check_size(image.size, name)
                 image.load()
@@ -110,10 +115,15 @@ def _content(file, name):
     """The bytes of a file."""
     if isinstance(file, bytes):
         content = file
-    elif not isinstance(file, str | os.PathLike):
-        content = file.read(LARGEST_FILE + 1)
-    else:
+    elif isinstance(file, str | os.PathLike):
         content = _read(Path(file), name)
+    elif not hasattr(file, "read") or isinstance(file, io.TextIOBase):
+        raise CourseError(
+            f"A photograph is the name of a file, its bytes, or a file opened with 'rb', not "
+            f"{type(file).__name__}."
+        )
+    else:
+        content = file.read(LARGEST_FILE + 1)
     if not content:
         raise CourseError(f"{name} is empty: fetch that file again.")
     if len(content) > LARGEST_FILE:
@@ -158,6 +168,12 @@ def _unknown(content, name):
     if _is_heif(content):
         return f"{name} is a HEIC photograph: save it as JPEG, or pip install pillow-heif."
     return f"{name} is no photograph that can be opened: take {SPOKEN}."
+
+
+def _check_sums(content):
+    """Make sure that a PNG's parts have their checksums, which Pillow skips where it decodes the pixels."""
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+        image.verify()
 
 
 def _check_size(size, name):

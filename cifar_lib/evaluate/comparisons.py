@@ -101,6 +101,7 @@ def welch(first: Iterable[float], second: Iterable[float], confidence: float = 0
         where neither side has any spread, the limits are the difference itself, and p is 1 where that is 0,
         else 0.
     """
+    _check_confidence(confidence)
     first, second = list(first), list(second)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # scipy's, where the limits are nan
@@ -217,6 +218,7 @@ def _estimate(value, means, rest, confidence):
         means: (variance, number) of each mean that it is made of.
         rest: the variance that two of them contain, which counts only once.
     """
+    _check_confidence(confidence)
     parts = [variance for variance, _ in means]
     # The estimate of the rest may by chance be too large, but no sum is smaller than its largest part.
     variance = max(sum(parts) - rest, *parts)
@@ -227,3 +229,8 @@ def _estimate(value, means, rest, confidence):
     half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
     p = float(2 * stats.t.sf(abs(value) / error, freedom))
     return Estimate(value, value - half, value + half, error, p, freedom)
+
+
+def _check_confidence(confidence):
+    if not 0 < confidence < 1:
+        raise CourseError(f"The confidence is a number between 0 and 1, as 0.95, not {confidence!r}.")

@@ -81,7 +81,17 @@ def top_k(logits: Tensor, labels: Tensor, k: int) -> float:
         logits: [N, classes].
         labels: int64 [N], on the device of the logits.
         k: from 1 to the number of classes.
+
+    Raises:
+        CourseError: there is not one label for each image, or there are not so many classes.
     """
+    if logits.dim() != 2 or labels.shape != logits.shape[:1]:  # other shapes would be stretched to fit
+        raise CourseError(
+            f"Logits are [N, classes] and labels [N], not {list(logits.shape)} and {list(labels.shape)}: use "
+            f"flatten() for labels of a column, and argmax(1) for one-hot rows."
+        )
+    if not 1 <= k <= logits.shape[1]:
+        raise CourseError(f"k is a whole number from 1 to the {logits.shape[1]} classes, not {k}.")
     best = logits.topk(k, dim=1).indices
     return (best == labels[:, None]).any(1).double().mean().item()
 

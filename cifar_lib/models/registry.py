@@ -6,7 +6,8 @@ from images, float32 [N, C, H, W], to logits [N, classes]. To train one of your 
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -59,6 +60,7 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int = 10) -> nn.
         inspect.signature(network).bind(shape=shape, classes=classes, **recipe.options)
     except TypeError as error:
         raise CourseError(f"{recipe.model!r}: {error}. It takes {_options_of(network)}.") from None
+    _check_kinds(network, recipe.options)
     try:
         model = network(shape=shape, classes=classes, **recipe.options)
     except CourseError:
@@ -68,6 +70,11 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int = 10) -> nn.
             f"{recipe.model!r} cannot be built with the options {recipe.options} for images of "
             f"{'×'.join(map(str, shape))}: {_first_line(error)}"
         ) from error
+    if any(weights.numel() == 0 for weights in model.parameters()):
+        raise CourseError(
+            f"{recipe.model!r} has a layer without weights with the options {recipe.options}: make each "
+            f"width at least 1."
+        )
     if recipe.init == "he":
         he_init(model)
     return model
@@ -89,6 +96,25 @@ def he_init(model: nn.Module) -> None:
 def _takes(network: Callable[..., nn.Module], name: str) -> bool:
     parameters = inspect.signature(network).parameters
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def _check_kinds(network: Callable[..., nn.Module], options: dict[str, Any]) -> None:
+    """Make sure that options are of the kind that the network takes: any text would count as true."""
+    parameters = inspect.signature(network).parameters
+    for name, value in options.items():
+        kind = parameters[name].annotation if name in parameters else None
+        if kind is bool and not isinstance(value, bool):
+            raise CourseError(f"options.{name} is true or false, not {value!r}.")
+        if kind is int and not _is_whole(value):
+            raise CourseError(f"options.{name} is a whole number, not {value!r}.")
+        several = isinstance(value, list | tuple) and all(map(_is_whole, value))
+        several = several or (value is None and kind == Sequence[int] | None)
+        if kind in (Sequence[int], Sequence[int] | None) and not several:
+            raise CourseError(f"options.{name} is a list of whole numbers, as [64, 128], not {value!r}.")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _options_of(network: Callable[..., nn.Module]) -> str:

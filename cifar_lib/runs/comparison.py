@@ -207,7 +207,8 @@ def _table(several, part):
         if labels is None or len(labels) != len(found):
             return None
         right = found.right(labels)
-        if round(right.double().mean().item() * len(right)) != round(run.result[RESULTS[part]] * len(right)):
+        share = run.result.get(RESULTS[part])
+        if share is not None and right.sum().item() != round(share * len(right)):
             return None
         rows.append(right)
     return torch.stack(rows)

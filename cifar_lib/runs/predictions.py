@@ -22,7 +22,8 @@ from ..system.files import atomic_write
 
 VERSION = "1"
 STEPS = 255  # a probability is kept as a whole number of 255ths
-MOST_CLASSES = 16  # so that two fit into a byte
+PACKED_CLASSES = 16  # of so few, two fit into a byte
+MOST_CLASSES = 256  # one fits into a byte
 LARGEST = 10_000_000  # bytes of an unpacked file; the largest has 100,000
 
 
@@ -42,7 +43,13 @@ class Predictions:
         return len(self.classes)
 
     def right(self, labels: Tensor) -> Tensor:
-        """Whether each image's likeliest class is its label's: bool [N]."""
+        """Whether each image's likeliest class is its label's: bool [N].
+
+        Raises:
+            CourseError: there is not one label for each image.
+        """
+        if labels.shape != (len(self),):  # other shapes would be stretched to fit
+            raise CourseError(f"There are {len(self)} images, but labels of the shape {list(labels.shape)}.")
         return self.classes[:, 0] == labels
 
     def accuracy(self, labels: Tensor) -> float:
@@ -104,7 +111,10 @@ def save_predictions(path: Path, found: dict[str, Predictions], notes: dict[str,
     tensors = {}
     for part, predictions in found.items():
         first, second = predictions.classes.unbind(1)
-        tensors[f"{part}.classes"] = first * MOST_CLASSES + second  # both in one byte
+        if (predictions.classes < PACKED_CLASSES).all():
+            tensors[f"{part}.classes"] = first * PACKED_CLASSES + second  # both in one byte
+        else:
+            tensors[f"{part}.classes"] = torch.stack([first, second])
         # All of the likeliest, then all of the second: neighbours that are alike pack better.
         tensors[f"{part}.probabilities"] = (predictions.probabilities.T * STEPS).round().byte().contiguous()
     _save(path, tensors, notes)
@@ -124,10 +134,11 @@ def load_predictions(path: Path) -> tuple[dict[str, Predictions], dict[str, str]
             classes, shares = tensors[f"{part}.classes"], tensors[f"{part}.probabilities"]
             if (classes.dtype, shares.dtype) != (torch.uint8, torch.uint8):
                 raise ValueError("dtype")
-            if shares.shape != (2, *classes.shape):
+            if classes.dim() == 1:
+                classes = torch.stack([classes // PACKED_CLASSES, classes % PACKED_CLASSES])
+            if classes.dim() != 2 or shares.shape != classes.shape or len(classes) != 2:
                 raise ValueError("shape")
-            both = torch.stack([classes // MOST_CLASSES, classes % MOST_CLASSES], dim=1)
-            found[part] = Predictions(both, shares.T.float() / STEPS)
+            found[part] = Predictions(classes.T.contiguous(), shares.T.float() / STEPS)
         if not found:
             raise ValueError("empty")
     except (KeyError, ValueError):

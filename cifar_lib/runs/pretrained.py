@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .. import CourseError, data, evaluate, models
+from ..data.images import check_form
 from ..recipes import Recipe
 from ..recipes.recipe import nearest
 from ..system.files import atomic_write
@@ -160,7 +161,17 @@ class Pretrained:
 
         Args:
             views: as in `evaluate.predict`. The mean over those on its card has a temperature of its own.
+
+        Raises:
+            CourseError: as `evaluate.predict`; or the images have another shape than the network's.
         """
+        check_form(pixels)
+        if tuple(pixels.shape[1:]) != tuple(self.shape):
+            given, taken = ("×".join(map(str, shape)) for shape in (pixels.shape[1:], self.shape))
+            raise CourseError(
+                f"{self.name!r} was trained on images of {taken}, not {given}: data.photograph makes such an "
+                f"image of any photograph, and evaluate.classify asks a network about any images."
+            )
         found = self.measured(views)
         return evaluate.classify(
             self.network, pixels, found.temperature if found else self.temperature, views

@@ -27,7 +27,7 @@ from .record import (
     new_records_folder,
     record_file,
 )
-from .replay import as_run, checkpoint_file, evaluated_anew
+from .replay import as_run, check_evaluation, checkpoint_file, evaluated_anew
 
 
 class Claim(enum.Enum):
@@ -101,6 +101,8 @@ def record_all(
                 kept = distributed.on_first(partial(load_record, path))
                 trained_now = claim is Claim.MINE
                 say(kept, "recorded", **one, result=kept.result, trained_now=trained_now, file=str(path))
+                if keep_weights and not path.with_suffix(WEIGHTS).exists():
+                    say(f"  It was recorded before without its weights: move {path} away to record them too.")
         wanted = left
     if failed:
         raise CourseError(f"These runs were not recorded, for the reasons above: {', '.join(failed)}.")
@@ -146,6 +148,7 @@ def train_and_record(
         claim = distributed.on_first(lambda: _claim(recipe, path, lock, wait, renew))
         if claim is Claim.MINE:
             dataset = dataset if dataset is not None else data.load(recipe.data)
+            check_evaluation(dataset)
             if path.exists() and path.with_suffix(WEIGHTS).exists():
                 done = evaluated_anew(load_record(path), dataset)
             else:

@@ -145,8 +145,7 @@ class Run:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes; their numbers where the data set is not one of the course's own."""
-        count = self.model.get("classes", 10)
-        base = self.recipe.data.partition("/")[0]
+        base, count = self.data["name"].partition("/")[0], self.model.get("classes", 10)
         known = SPECS[base].classes if base in SPECS else ()
         return known if len(known) == count else tuple(f"class {i}" for i in range(count))
 

@@ -10,10 +10,11 @@ import torch
 
 from .. import CourseError, data, evaluate, models, recipes
 from ..data import Dataset, Images
+from ..data.images import check_values
 from ..data.specs import SPECS
 from ..recipes import Recipe
 from ..training import RunKey, Trained, train
-from .predictions import predict_parts, results_of
+from .predictions import MOST_CLASSES, predict_parts, results_of
 from .record import Run, load_record, load_runs, record_file
 
 PROFILES = {
@@ -160,6 +161,30 @@ def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run
     )
 
 
+def check_evaluation(dataset: Dataset) -> None:
+    """Make sure, before anything is trained, that a network can be evaluated on the test images.
+
+    Raises:
+        CourseError: there are none, they have another size than the training images, a pixel or a label is
+            out of range, or the classes are too few or too many for predictions.
+    """
+    count, test = len(dataset.classes), dataset.test
+    if not 2 <= count <= MOST_CLASSES:
+        raise CourseError(f"A run is of 2 to {MOST_CLASSES} classes, and {dataset.name!r} has {count}.")
+    if not len(test):
+        raise CourseError(f"{dataset.name!r} has no test images, on which a run is evaluated: add some.")
+    if test.pixels.shape[1:] != dataset.train.pixels.shape[1:]:
+        one, other = ("×".join(map(str, images.pixels.shape[1:])) for images in (dataset.train, test))
+        raise CourseError(
+            f"The training images of {dataset.name!r} are {one} and its test images {other}: "
+            f"make them the same size."
+        )
+    try:
+        check_values(test, count)
+    except CourseError as error:
+        raise CourseError(f"The test images of {dataset.name!r} do not fit: {error}") from None
+
+
 def evaluated_anew(kept: Run, dataset: Dataset) -> Run:
     """A recorded run whose network is evaluated on the test images at hand; the training stays as it was.
 
@@ -197,6 +222,7 @@ def _run(recipe, dataset, seed, device):
         if kept is not None:
             return kept
     dataset = dataset if dataset is not None else data.load(recipe.data)
+    check_evaluation(dataset)
     full = profile() == "full"
     checkpoint = checkpoint_file(RunKey(recipe, dataset.key, seed)) if full else None
     # A bar only where somebody waits: in stored outputs it would differ each time.

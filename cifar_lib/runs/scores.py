@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import evaluate
+from .. import CourseError, data, evaluate
 from ..data import Dataset
 from ..evaluate import Estimate
 from ..recipes import Recipe
@@ -66,8 +66,14 @@ def kept_scores(run: Run, dataset: Dataset) -> list[Score]:
     """The scores of a run by the predictions that are kept with it.
 
     Raises:
-        CourseError: no predictions were kept.
+        CourseError: no predictions were kept, or they are of other images than `dataset`.
     """
+    same_test = run.data.get("test_fingerprint") in (None, data.fingerprint(dataset.test))
+    if not same_test or run.key.images != dataset.key:
+        raise CourseError(
+            f"{run.recipe.name!r}, seed {run.seed}, was trained or evaluated on other images than those of "
+            f"{dataset.name!r} given here: take its own, or evaluate its network with new_scores."
+        )
     return _scores(run.all_predictions(), run.recipe, dataset)
 
 

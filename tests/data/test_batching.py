@@ -235,3 +235,9 @@ def test_augmentation_larger_than_the_images_is_refused(sizes, words):
         augmentation.check((1, 28, 30))
     else:
         assert words in refusal(augmentation.check, (1, 28, 30))
+
+
+def test_a_border_that_there_is_not_is_refused_and_not_taken_for_black():
+    pixels = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+    text = refusal(data.augment, pixels, torch.ones(2, 2, dtype=torch.int64), border="reflect")
+    assert text == "border is one of black, mirror, not 'reflect'."

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from refusals import refusal
 
 from cifar_lib import CourseError, data
 from cifar_lib.data import photographs
@@ -327,3 +328,27 @@ def test_a_folder_without_photographs(tmp_path):
         data.photographs_in(tmp_path)
     with pytest.raises(CourseError, match="cannot be read"):
         data.photographs_in(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("ending", ["jfif", "JPE", "pbm", "pnm", "apng"])
+def test_photographs_of_rarer_endings_are_found_in_a_folder(ending, tmp_path):
+    (tmp_path / f"photo.{ending}").write_bytes(b"any")
+    assert data.photographs_in(tmp_path) == [tmp_path / f"photo.{ending}"]
+
+
+@pytest.mark.parametrize(
+    "other", [None, 3, Image.new("RGB", (40, 40)), np.zeros((40, 40, 3)), io.StringIO("a")]
+)
+def test_what_is_neither_a_name_nor_bytes_nor_a_file_is_refused(other):
+    text = refusal(data.photograph, other)
+    assert "its bytes" in text and type(other).__name__ in text
+
+
+def test_a_png_with_a_changed_byte_among_its_pixels_is_refused():
+    down, right = np.mgrid[:160, :200]
+    colours = np.stack([right * 255 // 199, down * 255 // 159, (right + down) % 256], axis=-1)
+    written = io.BytesIO()
+    Image.fromarray(colours.astype(np.uint8)).save(written, "PNG")
+    content = bytearray(written.getvalue())
+    content[200] ^= 0xFF  # of this one Pillow makes pixels, although they are others
+    assert "damaged or cut short" in refusal(data.photograph, bytes(content))

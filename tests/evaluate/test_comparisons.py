@@ -205,3 +205,15 @@ def test_the_smallest_gap_grows_with_the_spread_and_shrinks_with_the_seeds():
 def test_welch_without_any_spread_has_the_p_of_certainty(other, p):
     found = comparisons.welch([0.5, 0.5], [other, other])
     assert (found.low, found.high, found.p) == (0.5 - other, 0.5 - other, p)
+
+
+@pytest.mark.parametrize("confidence", [95, 0, 1, -0.5])
+def test_a_confidence_in_per_cent_is_refused_and_gives_no_nan(confidence):
+    right = torch.eye(3, 8).bool()
+    for interval in (
+        lambda: comparisons.accuracy_interval(right, confidence),
+        lambda: comparisons.difference_interval(right, ~right, confidence),
+        lambda: comparisons.welch([0.1, 0.2], [0.3, 0.5], confidence),
+    ):
+        with pytest.raises(CourseError, match="between 0 and 1"):
+            interval()

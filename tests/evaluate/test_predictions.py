@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cifar_lib import CourseError, data, evaluate, models, recipes, training
+from cifar_lib import CourseError, data, evaluate, models, recipes, runs, training
 from cifar_lib.system import device
 
 LOGITS = torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [1.0, 3.0, 2.0], [2.0, 1.0, 3.0]])
@@ -167,3 +167,14 @@ def test_images_are_taken_in_parts_that_fit_the_device(toy_images):
     model.register_forward_hook(lambda _, inputs, outputs: sizes.append(len(outputs)))
     evaluate.predict(model, toy_images.train.pixels)
     assert sizes == [250, 150]
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (1,), (3,), (4, 3)])
+def test_labels_of_another_shape_are_refused_and_not_stretched(shape):
+    logits = torch.eye(4)[:, :3]
+    with pytest.raises(CourseError, match="labels"):
+        evaluate.accuracy(logits, torch.zeros(shape, dtype=torch.int64))
+    with pytest.raises(CourseError, match="labels"):
+        runs.Predictions(torch.zeros(4, 2).byte(), torch.zeros(4, 2)).right(torch.zeros(shape))
+    with pytest.raises(CourseError, match="from 1 to the 3 classes, not 5"):
+        evaluate.top_k(logits, torch.zeros(4, dtype=torch.int64), 5)

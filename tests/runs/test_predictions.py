@@ -47,6 +47,16 @@ def test_predictions_survive_their_file(tmp_path):
     assert path.read_bytes()[3:8] == bytes(5)  # gzip's flags and time: no name, no time
 
 
+def test_more_than_sixteen_classes_survive_their_file(tmp_path):
+    first = torch.arange(256).byte()
+    every = predictions.Predictions(torch.stack([first, first.flip(0)], 1), torch.zeros(256, 2))
+    path = tmp_path / "any.predictions.gz"
+    predictions.save_predictions(path, {"test": every, "val": of_the_example()}, {})
+    found, _ = predictions.load_predictions(path)
+    assert torch.equal(found["test"].classes, every.classes)
+    assert torch.equal(found["val"].classes, of_the_example().classes)
+
+
 def test_sixteen_classes_and_every_step_of_a_probability_survive_their_file(tmp_path):
     classes = torch.arange(256).byte()
     steps = torch.arange(256) / 255

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import fakes
@@ -115,6 +116,13 @@ def test_a_loaded_network_is_ready_to_classify():
     assert torch.allclose(found.classify(pixels), expected)
 
 
+@pytest.mark.parametrize("name", ["mlp", "fast-lean"])
+@pytest.mark.parametrize("shape", [(3, 28, 28), (3, 64, 64), (1, 32, 32)])
+def test_images_of_another_shape_are_not_classified(name, shape):
+    with pytest.raises(CourseError, match="was trained on images of 3×32×32, not "):
+        runs.load_pretrained(name).classify(torch.zeros(2, *shape, dtype=torch.uint8))
+
+
 def test_views_have_a_temperature_of_their_own():
     found, pixels = runs.load_pretrained("fast-lean"), torch.from_numpy(fakes.images(3)[0])
     assert found.views == 6 and found.card.views.temperature != found.temperature
@@ -146,6 +154,13 @@ def test_a_record_with_weights_opens_too(recorded_folder, tiny):
     pixels = torch.from_numpy(fakes.images(3)[0])
     kept = runs.load_record(path).network()
     assert torch.equal(evaluate.predict(found.network, pixels), evaluate.predict(kept, pixels))
+
+
+def test_classes_of_one_s_own_do_not_get_the_names_of_cifar10(tiny, toy_images, tmp_path):
+    recipe = tiny.replace(data="cifar10", epochs=1)  # as a recipe says that does not name the images
+    runs.train_and_keep(recipe, replace(toy_images, name="mine"), 0, folder=tmp_path, progress=False)
+    found = runs.load_weights(tmp_path / "tiny-seed0.safetensors")
+    assert found.classes == tuple(f"class {i}" for i in range(10))
 
 
 def test_a_name_that_there_is_not():

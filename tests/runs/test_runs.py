@@ -484,3 +484,44 @@ def test_more_views_are_recorded_beside_the_single_one(tiny, monkeypatch):
     run = runs.run(tiny.replace(name="views", epochs=1, views=6, holdout=False))
     assert set(run.result) == {"test_accuracy", "test_top2", "test_accuracy_views", "test_loss"}
     assert (run.data["n_train"], run.data["n_val"]) == (len(data.load("toy").train), 0)
+
+
+UNFIT = {
+    "no test images": lambda images: {"test": images.test[:0]},
+    "another size": lambda images: {"test": data.Images(images.test.pixels[..., :28], images.test.labels)},
+    "labels of no class": lambda images: {"test": data.Images(images.test.pixels, images.test.labels + 1)},
+    "one class": lambda images: {"classes": ("a",)},
+    "257 classes": lambda images: {"classes": tuple(map(str, range(257)))},
+}
+
+
+@pytest.mark.parametrize("how", UNFIT)
+@pytest.mark.parametrize("keep", [True, False])
+def test_test_images_that_do_not_fit_are_refused_before_the_training(how, keep, tiny, toy_images, tmp_path):
+    unfit = replace(toy_images, **UNFIT[how](toy_images))
+    started = []
+
+    class Seen(training.Callback):
+        def on_epoch(self, entry):
+            started.append(entry)
+
+    with pytest.raises(CourseError):
+        if keep:
+            runs.train_and_keep(tiny, unfit, 0, folder=tmp_path / "kept", progress=[Seen()])
+        else:
+            runs.run(tiny, unfit)
+    assert not started and not list((tmp_path / "kept").glob("*.json"))
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
+
+
+def test_kept_scores_are_not_those_of_other_images(tiny, toy_images, tmp_path):
+    kept, _ = runs.train_and_keep(tiny.replace(epochs=1), toy_images, 0, folder=tmp_path, progress=False)
+    assert runs.kept_scores(kept, toy_images)[1].accuracy == kept.result["test_accuracy"]
+    relabelled = data.Images(toy_images.test.pixels, toy_images.test.labels.flip(0))
+    for other in (
+        replace(toy_images, test=relabelled),
+        replace(toy_images, test=toy_images.test[:50]),
+        replace(toy_images, train=toy_images.train[:200]),
+    ):
+        with pytest.raises(CourseError, match="other images"):
+            runs.kept_scores(kept, other)
