@@ -579,6 +579,40 @@ def test_evaluate_reads_the_folder_that_it_is_told(tiny, tmp_path, trained, caps
     assert "No run of 'tiny' lies in" in capsys.readouterr().err
 
 
+@pytest.fixture
+def own(tiny, toy_images, tmp_path):
+    """A folder with two runs of a recipe of one's own on images of one's own, made in Python."""
+    recipe = tiny.replace(name="fruit", data="fruit", epochs=1)
+    for seed in (0, 1):
+        images = replace(toy_images, name="fruit")
+        runs.train_and_keep(recipe, images, seed, folder=tmp_path / "own", progress=False)
+    return str(tmp_path / "own")
+
+
+def test_runs_of_a_recipe_of_ones_own_are_compared_and_exported(own, tmp_path, capsys):
+    pytest.importorskip("onnxscript")
+    assert main(["compare", "fruit", "fruit", "--folder", own]) == 0
+    assert main(["export", "fruit", str(tmp_path / "fruit.onnx"), "--folder", own]) == 0
+    assert main(["evaluate", "fruit", "--folder", own]) == 2
+    assert capsys.readouterr().err.startswith("cifar_lib: There is no data set 'fruit'")
+    assert main(["compare", "fruti", "fruit", "--folder", own]) == 2
+    assert capsys.readouterr().err.startswith("cifar_lib: There is no recipe 'fruti'")
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["record", "paper", "--plan"], "The plan names its own recipes: leave out --plan, or the recipes."),
+        (["record"], "Name the recipes to record, or take --plan."),
+        (["list", "runs", "--folder", "nowhere"], "There is no folder nowhere: check its name."),
+        (["predict", ""], "The name of the photograph is empty: name a file."),
+    ],
+)
+def test_what_cannot_be_meant_is_one_sentence(command, sentence, capsys):
+    assert main(command) == 2
+    assert capsys.readouterr().err == f"cifar_lib: {sentence}\n"
+
+
 def test_evaluate_reads_a_file_of_weights_and_claims_no_validation(tiny, tmp_path, trained, capsys):
     runs.train_and_record(tiny, 0, folder=tmp_path / "f", keep_weights=True, progress=False)
     kept = runs.find_runs("tiny", tmp_path / "f")[0]

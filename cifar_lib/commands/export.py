@@ -1,5 +1,8 @@
 """Write a trained network for other programs."""
 
+from contextlib import suppress
+
+from .. import CourseError
 from . import words
 
 
@@ -13,11 +16,13 @@ def add_arguments(command):
 
 def run(arguments, output):
     """Write the file, and print how it compares with PyTorch."""
-    words.recipe_or_changed(arguments.recipe)
+    words.recipe_or_changed(arguments.recipe, arguments.folder)
     from .. import data, runs
 
     run = words.kept_runs(arguments, [arguments.seed])[arguments.seed]
     run.network()  # before the images, which take longer
-    images = data.load(run.recipe.data) if data.at_hand(run.recipe.data) else None
+    images, name = None, run.data["name"]
+    with suppress(CourseError):  # a data set of the reader's own goes by a name that nobody else knows
+        images = data.load(name) if data.at_hand(name) else None
     exported = runs.export_onnx(run, images, arguments.file)
     output(exported, "export", **exported.as_dict())

@@ -1,8 +1,9 @@
 """List the recipes, the images and the runs that there are."""
 
+import os
 import textwrap
 
-from .. import recipes
+from .. import CourseError, recipes
 
 
 def add_arguments(command):
@@ -32,6 +33,8 @@ def run(arguments, output):
             place = data.whereabouts(name)
             output(f"  {name:8} {place}", "data", name=name, place=place)
     if "runs" in what:
+        if arguments.folder and not os.path.isdir(arguments.folder):
+            raise CourseError(f"There is no folder {arguments.folder}: check its name.")
         for folder in [arguments.folder] if arguments.folder else runs.run_folders():
             summaries = runs.summaries(folder)
             output(f"runs in {folder}" + ("" if summaries else ": none"))

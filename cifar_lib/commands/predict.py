@@ -38,7 +38,7 @@ def run(arguments, output):
             likeliest = _likeliest(chosen, pixels)
             rows = "\n".join(f"  {one['probability']:6.1%}  {one['class']}" for one in likeliest)
             output(
-                f"{name} ({part}):\n{rows}",
+                f"{data.photographs.spoken_name(name)} ({part}):\n{rows}",
                 "prediction",
                 file=name,
                 fit=arguments.fit,

@@ -30,8 +30,10 @@ def add_arguments(command):
 
 def run(arguments, output):
     """Record what is named, or what the plan still wants."""
-    if bool(arguments.recipes) == bool(arguments.plan):
+    if not arguments.recipes and not arguments.plan:
         raise CourseError("Name the recipes to record, or take --plan.")
+    if arguments.recipes and arguments.plan:
+        raise CourseError("The plan names its own recipes: leave out --plan, or the recipes.")
     wanted = [
         (recipes.get(name), seed) for name in arguments.recipes for seed in words.seeds(arguments.seeds)
     ]

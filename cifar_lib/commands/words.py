@@ -1,6 +1,7 @@
 """What the words of several commands mean: seeds, changes of a recipe, runs that were kept."""
 
 import json
+from pathlib import Path
 
 from .. import CourseError, recipes
 from ..recipes.recipe import nearest
@@ -63,9 +64,16 @@ def _value(text):
         return text
 
 
-def recipe_or_changed(name):
-    """The recipe of that name, or None for a changed one, which only the folders of runs know."""
-    return None if "+" in name else recipes.get(name)
+def recipe_or_changed(name, folder=None):
+    """The recipe of that name, or None for one that only the folders of runs know.
+
+    That is a changed one, or one of the reader's own of which `folder` has a run.
+    """
+    if "+" in name:
+        return None
+    if folder and any(path.name.startswith(f"{name}-seed") for path in Path(folder).glob("*.json")):
+        return None
+    return recipes.get(name)
 
 
 def kept_runs(arguments, seeds):

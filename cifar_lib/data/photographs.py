@@ -59,7 +59,7 @@ def photograph(file: File, fit: bool = False) -> Tensor:
     Raises:
         CourseError: there is no such file, it is no photograph, or it is too small or too large.
     """
-    name = _name(file)
+    name = spoken_name(file)
     content = _content(file, name)
     try:
         with warnings.catch_warnings():
@@ -96,14 +96,14 @@ def photographs_in(folder: str | os.PathLike[str]) -> list[Path]:
     try:
         found = [path for path in Path(folder).iterdir() if path.suffix.lower() in ENDINGS and path.is_file()]
     except OSError as error:
-        raise CourseError(f"The folder {_name(folder)} cannot be read: {error.strerror}.") from None
+        raise CourseError(f"The folder {spoken_name(folder)} cannot be read: {error.strerror}.") from None
     found = sorted(path for path in found if not path.name.startswith("."))
     if not found:
-        raise CourseError(f"The folder {_name(folder)} has no photographs in it ({SPOKEN}).")
+        raise CourseError(f"The folder {spoken_name(folder)} has no photographs in it ({SPOKEN}).")
     return found
 
 
-def _name(file):
+def spoken_name(file: object) -> str:
     """What messages call a file; control characters, which a name may have, stay out of them."""
     given = file if isinstance(file, str | os.PathLike) else getattr(file, "name", None)
     if not isinstance(given, str | os.PathLike):
@@ -116,6 +116,8 @@ def _content(file, name):
     if isinstance(file, bytes):
         content = file
     elif isinstance(file, str | os.PathLike):
+        if not os.fspath(file):
+            raise CourseError("The name of the photograph is empty: name a file.")
         content = _read(Path(file), name)
     elif not hasattr(file, "read") or isinstance(file, io.TextIOBase):
         raise CourseError(

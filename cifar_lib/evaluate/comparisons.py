@@ -14,7 +14,7 @@ import math
 import statistics
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy import stats
 from torch import Tensor
@@ -47,12 +47,16 @@ def accuracy_interval(right: Tensor, confidence: float = 0.95) -> Estimate:
     Args:
         right: bool [seeds, images], of at least two seeds and two images.
 
+    Returns:
+        An estimate whose limits are cut at 0 and 1, because no accuracy lies beyond them.
+
     Raises:
         CourseError: there is one seed, which says nothing about others, or one image.
     """
     table = _table(right)
     means = [(table.seeds, table.rows), (table.images, table.columns)]
-    return _estimate(table.mean, means, table.rest, confidence)
+    found = _estimate(table.mean, means, table.rest, confidence)
+    return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
 def difference_interval(first: Tensor, second: Tensor, confidence: float = 0.95) -> Estimate:

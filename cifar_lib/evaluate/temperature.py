@@ -6,6 +6,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
+from .. import CourseError
 from .predictions import loss, predict
 
 LOWEST, HIGHEST = 0.05, 20.0
@@ -48,5 +49,10 @@ def classify(network: nn.Module, pixels: Tensor, temperature: float = 1.0, views
 
     Returns:
         float32 [N, classes] on the CPU; each row adds up to 1.
+
+    Raises:
+        CourseError: as `predict`, or the temperature is not above 0.
     """
+    if not temperature > 0:
+        raise CourseError(f"A temperature is a number above 0, not {temperature!r}.")
     return torch.softmax(predict(network, pixels, views) / temperature, dim=1)

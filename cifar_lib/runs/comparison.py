@@ -123,9 +123,12 @@ def compare_runs(first: Iterable[Run], second: Iterable[Run], part: str = "test"
         part: "test", "val", "test_views" or "val_views".
 
     Raises:
-        CourseError: a run has no such part, or its predictions are damaged.
+        CourseError: a side has no runs, a run has no such part, or its predictions are damaged.
     """
+    _check_part(part)
     sides = _by_seed(first), _by_seed(second)
+    if not all(sides):
+        raise CourseError("A comparison needs at least one run on each side.")
     shares = [_shares(side, part) for side in sides]
     several = min(map(len, sides)) > 1
     estimate = evaluate.welch(*shares) if several else None
@@ -182,7 +185,10 @@ def right_answers(several: Iterable[Run], part: str = "test") -> Tensor:
         CourseError: a run has no such predictions, they are damaged, or the labels beside them are those of
             other images.
     """
+    _check_part(part)
     several = list(several)
+    if not several:
+        raise CourseError("There are no runs whose answers could be looked at: name at least one.")
     table = _table(several, part)
     if table is None:
         names = ", ".join(f"{run.recipe.name!r}, seed {run.seed}" for run in several)
@@ -212,6 +218,11 @@ def _table(several, part):
             return None
         rows.append(right)
     return torch.stack(rows)
+
+
+def _check_part(part):
+    if part not in RESULTS:
+        raise CourseError(f"There is no part {part!r}: choose one of {', '.join(RESULTS)}.")
 
 
 def _by_seed(several):

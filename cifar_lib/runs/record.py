@@ -250,6 +250,8 @@ def _reason(error):
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
     return f"{error} is missing" if isinstance(error, KeyError) else str(error) or type(error).__name__
 
 

@@ -95,9 +95,14 @@ def run_seeds(
     Args:
         seeds: by default all that are recorded, if the recipe is given by its name in the recorded profile,
             and otherwise 0 to 2.
+
+    Raises:
+        CourseError: as `run`, or there are no seeds.
     """
     if seeds is None:
         seeds = seeds_of(recipe) if isinstance(recipe, str) and profile() == "recorded" else (0, 1, 2)
+    if not seeds:
+        raise CourseError("There is nothing to run without a seed: name at least one.")
     several = [_run(recipe, dataset, seed, None) for seed in seeds[: 2 if profile() == "quick" else None]]
     first = several[0]
     how = "Replayed" if all(one.replayed for one in several) else f"Trained on {first.environment['device']}"

@@ -29,7 +29,7 @@ def test_with_images_that_are_all_alike_only_the_seeds_count():
     found = comparisons.accuracy_interval(right)
     shares = [1, 1, 1, 0, 1]
     low, high = stats.t.interval(0.95, 4, 0.8, stats.sem(shares))
-    assert (found.value, found.low, found.high) == pytest.approx((0.8, low, high))
+    assert (found.value, found.low, found.high) == pytest.approx((0.8, low, min(high, 1.0)))
     assert found.freedom == pytest.approx(4)
 
 
@@ -37,7 +37,7 @@ def test_with_seeds_that_are_all_alike_only_the_images_count():
     answers = torch.arange(50) % 5 > 0
     found = comparisons.accuracy_interval(answers.expand(3, 50))
     low, high = stats.t.interval(0.95, 49, 0.8, stats.sem(answers.double().numpy()))
-    assert (found.value, found.low, found.high) == pytest.approx((0.8, low, high))
+    assert (found.value, found.low, found.high) == pytest.approx((0.8, low, min(high, 1.0)))
 
 
 def test_the_variance_is_that_of_a_two_way_table_by_hand():
@@ -217,3 +217,10 @@ def test_a_confidence_in_per_cent_is_refused_and_gives_no_nan(confidence):
     ):
         with pytest.raises(CourseError, match="between 0 and 1"):
             interval()
+
+
+def test_no_interval_of_an_accuracy_reaches_beyond_0_and_1():
+    right = torch.tensor([[True] * 99 + [False], [True] * 90 + [False] * 10])
+    found = comparisons.accuracy_interval(right)
+    assert found.low < found.value < found.high == 1
+    assert comparisons.accuracy_interval(~right).low == 0

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cifar_lib import evaluate
+from cifar_lib import CourseError, evaluate
 
 
 def drawn(temperature, n=20_000, classes=5):
@@ -76,3 +76,9 @@ def test_classify_gives_the_softmax_of_the_divided_logits():
         expected = powers / powers.sum(1, keepdim=True)
         assert torch.allclose(evaluate.classify(Sums(), pixels, temperature), expected, atol=1e-5)
     assert torch.allclose(evaluate.classify(Sums(), pixels), logits.softmax(1), atol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, float("nan")])
+def test_a_temperature_that_cannot_be_is_refused(temperature):
+    with pytest.raises(CourseError, match="number above 0"):
+        evaluate.classify(nn.Flatten(), torch.zeros(1, 1, 1, 1, dtype=torch.uint8), temperature)

@@ -171,3 +171,14 @@ def test_labels_of_other_images_of_that_name_are_not_used(n, write, compare, tmp
     assert (found.over, found.pairs, found.images) == ("seeds", [], None)
     with pytest.raises(CourseError, match="are of other images than the predictions of 'one'"):
         runs.right_answers(runs.load_runs("one", tmp_path))
+
+
+def test_a_part_that_is_none_and_a_side_without_runs_are_refused(write, compare):
+    write("one", 0, [0])
+    write("other", 0, [1])
+    with pytest.raises(CourseError, match="no part 'tets': choose one of test, val"):
+        compare("tets")
+    with pytest.raises(CourseError, match="at least one run on each side"):
+        runs.compare_runs([], [])
+    with pytest.raises(CourseError, match="no runs whose answers"):
+        runs.right_answers([])

@@ -525,3 +525,8 @@ def test_kept_scores_are_not_those_of_other_images(tiny, toy_images, tmp_path):
     ):
         with pytest.raises(CourseError, match="other images"):
             runs.kept_scores(kept, other)
+
+
+def test_no_seeds_are_nothing_to_run(tiny):
+    with pytest.raises(CourseError, match="name at least one"):
+        runs.run_seeds(tiny, seeds=[])
