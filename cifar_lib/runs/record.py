@@ -53,6 +53,7 @@ class _Data(_Part):
     n_train: Count
     n_val: Count
     n_test: Count
+    classes: list[str] | None = None  # of a data set that the course does not know
 
 
 class _Epoch(_Part):
@@ -144,10 +145,11 @@ class Run:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names of the classes; their numbers where the data set is not one of the course's own."""
-        base, count = self.data["name"].partition("/")[0], self.model.get("classes", 10)
-        known = SPECS[base].classes if base in SPECS else ()
-        return known if len(known) == count else tuple(f"class {i}" for i in range(count))
+        """The names of the classes; their numbers where neither the record nor the course knows the names."""
+        count = self.model.get("classes", 10)
+        spec = SPECS.get(self.data["name"].partition("/")[0])
+        known = self.data.get("classes") or (spec.classes if spec else ())
+        return tuple(known) if len(known) == count else tuple(f"class {i}" for i in range(count))
 
     def column(self, name: str) -> list[Any]:
         """One quantity of the history over the epochs."""

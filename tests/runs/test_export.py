@@ -49,9 +49,9 @@ def test_without_the_images_it_is_compared_on_random_ones(tmp_path):
     assert "1,000 random images" in str(found)
 
 
-def test_without_the_images_the_classes_of_an_unknown_data_set_are_numbers(kept, tmp_path):
+def test_without_the_images_the_classes_are_those_of_the_record(kept, toy_images, tmp_path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
     runs.export_onnx(kept, None, tmp_path / "out.onnx")
     notes = {entry.key: entry.value for entry in onnx.load(tmp_path / "out.onnx").metadata_props}
-    assert json.loads(notes["classes"]) == [f"class {i}" for i in range(10)]
+    assert json.loads(notes["classes"]) == list(toy_images.classes)

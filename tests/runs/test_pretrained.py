@@ -156,11 +156,17 @@ def test_a_record_with_weights_opens_too(recorded_folder, tiny):
     assert torch.equal(evaluate.predict(found.network, pixels), evaluate.predict(kept, pixels))
 
 
-def test_classes_of_one_s_own_do_not_get_the_names_of_cifar10(tiny, toy_images, tmp_path):
+def test_classes_of_one_s_own_keep_their_names(tiny, toy_images, tmp_path):
     recipe = tiny.replace(data="cifar10", epochs=1)  # as a recipe says that does not name the images
-    runs.train_and_keep(recipe, replace(toy_images, name="mine"), 0, folder=tmp_path, progress=False)
-    found = runs.load_weights(tmp_path / "tiny-seed0.safetensors")
-    assert found.classes == tuple(f"class {i}" for i in range(10))
+    names = tuple("jihgfedcba")
+    mine = replace(toy_images, name="mine", classes=names)
+    runs.train_and_keep(recipe, mine, 0, folder=tmp_path, progress=False)
+    weights, record = tmp_path / "tiny-seed0.safetensors", tmp_path / "tiny-seed0.json"
+    assert runs.load_weights(weights).classes == names
+    content = json.loads(record.read_text())
+    del content["data"]["classes"]  # as in a record of an earlier version
+    record.write_text(json.dumps(content))
+    assert runs.load_weights(weights).classes == tuple(f"class {i}" for i in range(10))
 
 
 def test_a_name_that_there_is_not():

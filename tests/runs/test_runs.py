@@ -48,6 +48,7 @@ def test_a_record_has_every_documented_key(recorded, tiny, toy_images, tmp_path)
         "n_val": 40,
         "n_test": 100,
         "test_fingerprint": data.fingerprint(toy_images.test),
+        "classes": list(toy_images.classes),
     }
     assert set(content["model"]) == {"name", "parameters", "flops", "shape", "classes"}
     assert content["model"]["shape"] == [3, 32, 32]
