@@ -602,8 +602,6 @@ def test_runs_of_a_recipe_of_ones_own_are_compared_and_exported(own, tmp_path, c
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        (["record", "paper", "--plan"], "The plan names its own recipes: leave out --plan, or the recipes."),
-        (["record"], "Name the recipes to record, or take --plan."),
         (["list", "runs", "--folder", "nowhere"], "There is no folder nowhere: check its name."),
         (["predict", ""], "The name of the photograph is empty: name a file."),
     ],

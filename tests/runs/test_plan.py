@@ -118,7 +118,13 @@ def test_the_command_line_works_through_a_plan(plan, recorded_folder, monkeypatc
     assert "runs are left, about 0.1 hours" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [["record"], ["record", "paper", "--plan"]])
-def test_recipes_or_a_plan_are_needed(words, capsys):
-    assert main(words) == 2
-    assert "Name the recipes to record, or take --plan." in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "Name the recipes to record, or take --plan."),
+        (["paper", "--plan"], "The plan names its own recipes: leave out --plan, or the recipes."),
+    ],
+)
+def test_either_recipes_or_a_plan_are_needed(words, sentence, capsys):
+    assert main(["record", *words]) == 2
+    assert capsys.readouterr().err == f"cifar_lib: {sentence}\n"
