@@ -94,6 +94,14 @@ const pixels = (page) => page.$eval("canvas.net-image", (canvas) =>
   await page.setInputFiles('input[type="file"]', photo);
   await page.waitForFunction(() => document.querySelector(".net-picture figcaption").textContent.startsWith("Your picture"));
   found.photo = await pixels(page);
+  found.small = await page.evaluate(async (base) => {
+    const { fromFile } = await import(`${base}/network/own.js`);
+    const canvas = new OffscreenCanvas(32, 32), paint = canvas.getContext("2d"), image = new ImageData(32, 32);
+    image.data.forEach((_, i) => (image.data[i] = i % 4 < 3 ? (i * 97) % 256 : 255));
+    paint.putImageData(image, 0, 0);
+    const taken = await fromFile(await canvas.convertToBlob());
+    return Math.max(...taken.map((value, i) => Math.abs(value - image.data[4 * Math.floor(i / 3) + (i % 3)])));
+  }, `${address}/_static/live`);
   found.unreadable = await page.evaluate(async () => {
     const data = new DataTransfer();
     data.items.add(new File(["no picture"], "notes.txt"));

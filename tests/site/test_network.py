@@ -196,6 +196,7 @@ def test_the_picture_can_be_changed(page):
 @in_a_browser
 def test_own_pictures_are_taken(page):
     assert page["photo"] == [200, 40, 40] * 1024
+    assert page["small"] == 0, "a picture of 32 × 32 pixels is changed on its way to the networks"
     assert all(card["answered"] for card in page["camera"])
     assert page["ink"] > 100
     assert "notes.txt" in page["unreadable"]

@@ -24,6 +24,7 @@ function middle(source, width, height) {
   const paint = context(canvas);
   paint.fillStyle = "white"; // behind what is transparent
   paint.fillRect(0, 0, FINE, FINE);
+  paint.imageSmoothingEnabled = side > FINE; // a small picture is not blurred: its pixels become squares
   paint.imageSmoothingQuality = "high";
   paint.drawImage(source, (width - side) / 2, (height - side) / 2, side, side, 0, 0, FINE, FINE);
   return shrink(paint.getImageData(0, 0, FINE, FINE).data);
