@@ -63,6 +63,7 @@ class Part {
     this.id = 0; // of the latest question
     this.waiting = false;
     this.again = false;
+    this.taken = 0; // pictures so far, and files that are being read
     /** @type {Worker | null} */
     this.worker = null;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -207,10 +208,13 @@ class Part {
 
   /** @param {File} file */
   async open(file) {
+    const turn = ++this.taken;
     try {
-      this.take(await fromFile(file), file.name ? `your picture ${file.name}` : "your picture");
+      const picture = await fromFile(file);
+      // A large file is slow to read: what the reader has chosen since then stays.
+      if (turn === this.taken) this.take(picture, file.name ? `your picture ${file.name}` : "your picture");
     } catch {
-      this.say(`This browser cannot read ${file.name || "that"} as a picture: try a JPEG or PNG file.`);
+      if (turn === this.taken) this.say(`This browser cannot read ${file.name || "that"} as a picture: try a JPEG or PNG file.`);
     }
   }
 
@@ -239,6 +243,7 @@ class Part {
    */
   take(picture, name, image = null) {
     const other = name !== this.pictureName || image !== null;
+    this.taken++;
     this.picture = picture;
     this.pictureName = name;
     this.truth = image === null ? null : this.described.shown[image];
