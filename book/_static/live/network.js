@@ -159,7 +159,11 @@ class Part {
     if (action === "draw") {
       this.closePanel();
       const close = () => this.hidePanel("draw");
-      this.closePanel = drawing(this.$(".net-panel"), (picture, name) => this.take(picture, name), close);
+      let begun = false;
+      this.closePanel = drawing(this.$(".net-panel"), (picture, name) => {
+        this.take(picture, name, null, begun);
+        begun = true;
+      }, close);
     }
     if (action === "reset") this.apply({ ...UNCHANGED });
   }
@@ -240,9 +244,10 @@ class Part {
    * @param {Uint8ClampedArray} picture
    * @param {string} name  empty for a test image
    * @param {number | null} image  its number in the sprite
+   * @param {boolean} goesOn  the same drawing, with one more stroke
    */
-  take(picture, name, image = null) {
-    const other = name !== this.pictureName || image !== null;
+  take(picture, name, image = null, goesOn = false) {
+    if (!goesOn || name !== this.pictureName) this.inside.forget();
     this.taken++;
     this.picture = picture;
     this.pictureName = name;
@@ -252,7 +257,6 @@ class Part {
         radio.checked = false;
       }
     }
-    if (other) this.inside.forget();
     this.caption();
     this.apply(this.change);
   }
