@@ -224,11 +224,16 @@ class Part {
 
   async openCamera() {
     this.closePanel();
+    let wanted = true; // until the reader opens another panel while the browser asks for leave
+    this.closePanel = () => (wanted = false);
     try {
       const close = () => this.hidePanel("camera");
-      this.closePanel = await camera(this.$(".net-panel"), (picture, name) => this.take(picture, name), close);
+      await camera(this.$(".net-panel"), (picture, name) => this.take(picture, name), close, (stop) => {
+        if (wanted) this.closePanel = stop;
+        return wanted;
+      });
     } catch {
-      this.say("The camera cannot be used: the browser or its settings refuse it. A file serves as well.");
+      if (wanted) this.say("The camera cannot be used: the browser or its settings refuse it. A file serves as well.");
     }
   }
 

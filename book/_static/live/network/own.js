@@ -46,29 +46,37 @@ export async function fromFile(file) {
  * @param {HTMLElement} panel
  * @param {Take} take
  * @param {() => void} close
+ * @param {(stop: () => void) => boolean} begin  is told what stops the camera; false if it is no longer wanted
  */
-export async function camera(panel, take, close) {
+export async function camera(panel, take, close, begin) {
   const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+  const off = () => stream.getTracks().forEach((track) => track.stop());
+  const stop = () => {
+    off();
+    close();
+  };
+  if (!begin(stop)) return off();
   panel.innerHTML = `<video playsinline muted aria-label="What the camera sees"></video>
     <div class="net-row"><button type="button" data-do="take" disabled>Take the picture</button>
     <button type="button" data-do="close">Close the camera</button></div>`;
   panel.hidden = false;
   const video = /** @type {HTMLVideoElement} */ (panel.querySelector("video"));
   video.srcObject = stream;
-  const stop = () => {
-    for (const track of stream.getTracks()) track.stop();
-    close();
-  };
   const [taking, closing] = panel.querySelectorAll("button");
   taking.onclick = () => {
     take(middle(video, video.videoWidth, video.videoHeight), "your photo");
     stop();
   };
   closing.onclick = stop;
-  await video.play(); // before it, there is no picture to take
+  try {
+    await video.play(); // before it, there is no picture to take
+  } catch (error) {
+    if (!video.isConnected) return; // the panel was closed meanwhile
+    stop();
+    throw error;
+  }
   taking.disabled = false;
   taking.focus();
-  return stop;
 }
 
 /**
