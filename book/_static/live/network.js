@@ -148,8 +148,12 @@ class Part {
   slide(input) {
     const { change } = this;
     const name = /** @type {keyof typeof change} */ (input.dataset.change);
-    const value = input.type === "checkbox" ? input.checked : input.valueAsNumber;
-    this.apply({ ...change, [name]: name === "brightness" ? Number(value) / 100 : value });
+    const number = input.valueAsNumber;
+    const value = name === "shuffled" ? input.checked
+      : name === "brightness" ? number / 100
+      : name === "row" || name === "column" ? number - 1 // readers count from 1
+      : number;
+    this.apply({ ...change, [name]: value });
   }
 
   /** @param {HTMLElement} button */
@@ -276,9 +280,10 @@ class Part {
   apply(change) {
     this.change = change;
     for (const input of /** @type {NodeListOf<HTMLInputElement>} */ (this.element.querySelectorAll("[data-change]"))) {
-      const value = change[/** @type {keyof typeof change} */ (input.dataset.change)];
+      const name = /** @type {keyof typeof change} */ (input.dataset.change), value = change[name];
       if (typeof value === "boolean") input.checked = value;
-      else input.value = String(input.dataset.change === "brightness" ? Math.round(100 * value) : value);
+      else if (name === "brightness") input.value = String(Math.round(100 * value));
+      else input.value = String(name === "row" || name === "column" ? value + 1 : value);
       const shown = input.parentElement?.querySelector("output");
       if (shown) shown.textContent = input.value + (input.dataset.unit ?? "");
     }

@@ -23,7 +23,7 @@ export function controls(names, sprite, first, bytes) {
       ${slider("right", "Shift right", -16, 16, 1, " px")}${slider("down", "Shift down", -16, 16, 1, " px")}
       ${slider("turn", "Turn", -180, 180, 5, "°")}${slider("brightness", "Brightness", 20, 200, 5, " %")}
       ${slider("size", "Grey patch", 0, 24, 2, " px")}
-      ${slider("row", "Patch: row", 0, 31, 1, "", true)}${slider("column", "Patch: column", 0, 31, 1, "", true)}
+      ${slider("row", "Patch: row", 1, 32, 1, "", true)}${slider("column", "Patch: column", 1, 32, 1, "", true)}
       <p class="net-note">Or drag over the picture to cover a part.</p>
       <div class="net-row"><label class="net-check"><input type="checkbox" data-change="shuffled"> Shuffle the
         pixels</label><button type="button" data-action="reset">Undo all changes</button></div></fieldset>`,
@@ -40,7 +40,7 @@ export function controls(names, sprite, first, bytes) {
  * @param {boolean} patch  of use only while there is a patch
  */
 function slider(name, text, from, to, step, unit, patch = false) {
-  const start = { brightness: 100, row: 16, column: 16 }[/** @type {string} */ (name)] ?? 0;
+  const start = { brightness: 100, row: 17, column: 17 }[/** @type {string} */ (name)] ?? 0;
   return `<label class="net-slider" ${patch ? "data-needs-patch hidden" : ""}><span>${text}</span><input type="range"
     min="${from}" max="${to}" step="${step}" value="${start}" data-change="${name}" data-unit="${unit}"><output>${start}${unit}</output></label>`;
 }
