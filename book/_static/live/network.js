@@ -306,7 +306,11 @@ class Part {
     if (!this.worker) {
       this.worker = new Worker(new URL("./network/worker.js", import.meta.url), { type: "module" });
       this.worker.onmessage = (event) => this.hear(event.data);
-      this.worker.onerror = () => this.say("The networks cannot run in this browser.");
+      this.worker.onerror = () => {
+        for (const card of this.element.querySelectorAll(".net-card")) card.removeAttribute("aria-busy");
+        this.say("The networks could not start, so the answers are those to the first picture: check the connection and " +
+          "load the page again. A browser from before 2023 may be too old for them.");
+      };
       this.say("The networks are being fetched …");
       for (const card of this.element.querySelectorAll(".net-card")) card.setAttribute("aria-busy", "true");
       /** @type {Request} */
