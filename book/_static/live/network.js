@@ -94,7 +94,7 @@ class Part {
   build() {
     const { classes, shown, networks } = this.described;
     const bytes = networks.reduce((sum, entry) => sum + entry.bytes, 0);
-    const parts = controls(shown.map((label) => classes[label]), SPRITE.href, this.first, bytes);
+    const parts = controls(shown.map((label) => classes[label]), this.first, bytes);
     this.$(".net-stage").insertAdjacentHTML("beforebegin", parts.choose);
     this.$(".net-image").outerHTML = parts.canvas;
     this.$(".net-stage").insertAdjacentHTML("beforeend", parts.change);
@@ -314,8 +314,7 @@ class Part {
       this.say("The networks are being fetched …");
       for (const card of this.element.querySelectorAll(".net-card")) card.setAttribute("aria-busy", "true");
       /** @type {Request} */
-      const load = { kind: "load", folder: MODELS.href, entries: this.described.networks,
-        plain: this.element.dataset.plain !== undefined };
+      const load = { kind: "load", folder: MODELS.href, entries: this.described.networks };
       this.worker.postMessage(load);
     }
     this.worker.postMessage(request);

@@ -2,16 +2,15 @@
 
 /**
  * @param {string[]} names  of the test images
- * @param {string} sprite
  * @param {number} first
  * @param {number} bytes  of all networks
  */
-export function controls(names, sprite, first, bytes) {
+export function controls(names, first, bytes) {
   const thumbs = names.map((name, i) => `<label class="net-thumb" style="--at: ${i}"><input type="radio"
     name="net-image" value="${i}" ${i === first ? "checked" : ""} aria-label="${name}${names.indexOf(name) < i ? ", another" : ""}"></label>`);
   const camera = navigator.mediaDevices ? '<button type="button" data-action="camera">Use the camera</button>' : "";
   return {
-    choose: `<div class="net-choose" style="--sprite: url('${sprite}')">
+    choose: `<div class="net-choose">
       <fieldset><legend>Choose a picture</legend><div class="net-thumbs">${thumbs.join("")}</div></fieldset>
       <div class="net-sources"><label class="net-file">A photo of yours<input type="file" accept="image/*"></label>
         ${camera}<button type="button" data-action="draw">Draw</button></div>

@@ -8,7 +8,7 @@ import { COVER, GREY, SIDE, STRIDE, cover, middleOf, normalised } from "./pictur
  * @typedef {{ label: string, step: number, shape: import("./engine.js").Shape, values: Float32Array,
  *   filters: number }} Layer  what a labelled step computed; `filters` is the convolution before it, if that sees
  *   the picture itself, else 0
- * @typedef {{ kind: "load", folder: string, entries: Entry[], plain?: boolean }
+ * @typedef {{ kind: "load", folder: string, entries: Entry[] }
  *   | { kind: "answer", id: number, image: Float32Array }
  *   | { kind: "inside", id: number, name: string, image: Float32Array }
  *   | { kind: "filters", name: string, step: number, channels: number[] }
@@ -38,9 +38,8 @@ async function bytes(address) {
 }
 
 /** @param {Extract<Request, { kind: "load" }>} request */
-async function load({ folder, entries, plain: simple }) {
-  const kernel = simple ? null : bytes(new URL("./conv.wasm", import.meta.url)).then(simd).catch(() => null);
-  const machine = (await kernel) ?? plain();
+async function load({ folder, entries }) {
+  const machine = await bytes(new URL("./conv.wasm", import.meta.url)).then(simd).catch(plain);
   await Promise.all(entries.map(async (entry) => {
     try {
       const network = prepare(entry.model, await bytes(new URL(`${entry.name}.bin`, folder)), machine);
