@@ -221,6 +221,8 @@ async function judged() {
     "second-guess": { answer: [50, 0, 100], shown: true },
     family: { answer: [50, null, null, null, null, null, null, null, null], shown: false },
     "gone-since": { answer: [1], shown: true },
+    "constant-rate": { answer: [50, 60], shown: true }, // the question had two epochs once
+    "paper-accuracy": { shown: true },
   })), KEY);
   await page.reload();
   await page.locator(".judged-list").waitFor();

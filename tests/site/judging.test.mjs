@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  bridged, errors, expectedHits, extent, fineness, holds, inSpreads, isComplete, rounded, spaced, stroke, ticks,
+  bridged, errors, expectedHits, extent, fineness, fits, holds, inSpreads, isComplete, rounded, spaced, stroke, ticks,
 } from "../../book/_static/live/judging.js";
 
 const none = (n) => Array(n).fill(null);
@@ -82,4 +82,9 @@ test("axes have round numbers", () => {
   assert.equal(fineness([0, 100]), 1);
   assert.equal(fineness([-10, 10]), 0.1);
   assert.equal(fineness([0.8, 2.2]), 0.01);
+});
+
+test("what a browser kept is no answer where the question has changed or something else wrote it", () => {
+  assert.ok(fits([null, 50.5, 0], 3));
+  for (const kept of [[50, 60], undefined, null, "abc", ["a", "b", "c"], [1, 2, NaN], { length: 3 }]) assert.ok(!fits(kept, 3));
 });

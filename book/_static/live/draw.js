@@ -3,7 +3,7 @@
 import { bars } from "./draw-bars.js";
 import { curve } from "./draw-curve.js";
 import { number } from "./draw-number.js";
-import { average, inSpreads } from "./judging.js";
+import { average, fits, inSpreads } from "./judging.js";
 import { all, areKept, keep } from "./predictions.js";
 import { make as html } from "./elements.js";
 import { distance } from "./svg.js";
@@ -179,10 +179,10 @@ export async function start(element) {
   new ResizeObserver(() => {
     if (instrument.element.clientWidth !== width) lay(false);
   }).observe(instrument.element);
-  const fits = Array.isArray(earlier?.answer) && earlier.answer.length === empty.length;
-  if (fits) instrument.restore(/** @type {Sketch} */ (earlier.answer));
+  const usable = fits(earlier?.answer, empty.length);
+  if (usable) instrument.restore(earlier.answer);
   refresh();
-  if (fits && earlier.shown && instrument.complete()) await reveal(false);
+  if (usable && earlier.shown && instrument.complete()) await reveal(false);
 }
 
 /**

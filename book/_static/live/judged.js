@@ -1,6 +1,6 @@
 // "How well did you judge?": every prediction that the reader made, beside what was recorded.
 import { fetched, instrumentFor } from "./draw.js";
-import { average, errors, expectedHits, holds, inSpreads } from "./judging.js";
+import { average, errors, expectedHits, fits, holds, inSpreads } from "./judging.js";
 import { all, areKept, forgetAll } from "./predictions.js";
 import { draw as svg, make as html } from "./elements.js";
 import { number, scale } from "./svg.js";
@@ -19,19 +19,21 @@ export async function start(element) {
   /** @type {Listed[]} */
   const index = await fetched("index.json");
   const view = html("div", { class: "judged" });
-  element.replaceChildren(view);
 
   async function show() {
     const predictions = all();
     const shown = index.filter(({ id }) => predictions[id]?.shown);
     const drafts = index.filter(({ id }) => predictions[id] && !predictions[id].shown);
-    const judged = await Promise.all(shown.map((listed) => judge(listed, predictions[listed.id].answer)));
+    const compared = await Promise.all(shown.map((listed) => judge(listed, predictions[listed.id].answer)));
+    const judged = compared.filter((one) => one !== null);
+    const open = index.filter((listed) => !judged.some((one) => one.listed === listed));
     view.replaceChildren(
       ...(judged.length ? found(judged, index.length) : [nothing()]),
-      ...toDo(index.filter(({ id }) => !predictions[id]?.shown), drafts, judged.length > 0),
+      ...toDo(open, drafts, judged.length > 0),
       ...(Object.keys(predictions).length ? [tools(judged, show)] : []),
       ...(areKept() ? [] : [html("p", {}, ["This browser keeps nothing, so this page knows only what was drawn since it was opened."])]),
     );
+    if (!view.isConnected) element.replaceChildren(view);
     for (const { instrument } of judged) instrument.lay(instrument.element.clientWidth, false);
   }
 
@@ -44,11 +46,16 @@ export async function start(element) {
   }).observe(view);
 }
 
-/** @param {Listed} listed @param {(number | null)[]} answer @returns {Promise<Judged>} */
+/**
+ * An answer beside what was recorded; null if it is none to the question as it is now.
+ * @param {Listed} listed @param {unknown} answer @returns {Promise<Judged | null>}
+ */
 async function judge(listed, answer) {
   const [question, recorded] = await Promise.all([fetched(`${listed.id}.json`), fetched(`${listed.id}.answer.json`)]);
   const instrument = instrumentFor(question, () => {}, () => {});
+  if (!fits(answer, instrument.answer().length)) return null;
   instrument.restore(answer);
+  if (!instrument.complete()) return null;
   instrument.reveal(recorded);
   const values = /** @type {number[]} */ (answer);
   const compared = question.kind === "number" ? [values[0]] : values;

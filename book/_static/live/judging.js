@@ -60,6 +60,14 @@ export function extent(sketch) {
   return { first: drawn[0] ?? -1, last: drawn.at(-1) ?? -1 };
 }
 
+/**
+ * Whether what a browser kept can be an answer of so many values: the question may have changed since.
+ * @param {unknown} kept @param {number} count
+ * @returns {kept is Sketch}
+ */
+export const fits = (kept, count) =>
+  Array.isArray(kept) && kept.length === count && kept.every((value) => value === null || Number.isFinite(value));
+
 /** Whether it reaches from the first epoch to the last. @param {Sketch} sketch */
 export const isComplete = (sketch) => sketch[0] !== null && sketch[sketch.length - 1] !== null;
 
