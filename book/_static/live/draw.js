@@ -57,7 +57,7 @@ export async function start(element) {
   const history = [];
   /** @type {Recorded | null} */
   let recorded = null;
-  let again = false; // a second try does not replace the first answer
+  let again = false; // what is drawn now does not replace the first answer
 
   const instrument = instrumentFor(
     question,
@@ -182,7 +182,15 @@ export async function start(element) {
   const usable = fits(earlier?.answer, empty.length);
   if (usable) instrument.restore(earlier.answer);
   refresh();
-  if (usable && earlier.shown && instrument.complete()) await reveal(false);
+  if (!usable || !earlier.shown || !instrument.complete()) return;
+  try {
+    await reveal(false);
+  } catch (error) {
+    console.error(error);
+    again = true; // the answer has been compared: it stays, even if what was recorded cannot be seen now
+    result.textContent = "What was recorded could not be loaded. Your answer is kept: try again.";
+    refresh();
+  }
 }
 
 /**
