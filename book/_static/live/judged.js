@@ -20,6 +20,10 @@ export async function start(element) {
   const index = await fetched("index.json");
   const view = html("div", { class: "judged" });
 
+  /** @type {Instrument[]} */
+  let charts = [];
+  const lay = () => charts.forEach((chart) => chart.lay(chart.element.clientWidth, false));
+
   async function show() {
     const predictions = all();
     const shown = index.filter(({ id }) => predictions[id]?.shown);
@@ -34,7 +38,8 @@ export async function start(element) {
       ...(areKept() ? [] : [html("p", {}, ["This browser keeps nothing, so this page knows only what was drawn since it was opened."])]),
     );
     if (!view.isConnected) element.replaceChildren(view);
-    for (const { instrument } of judged) instrument.lay(instrument.element.clientWidth, false);
+    charts = judged.map(({ instrument }) => instrument);
+    lay();
   }
 
   await show();
@@ -42,8 +47,10 @@ export async function start(element) {
   new ResizeObserver(() => {
     if (view.clientWidth === width) return;
     width = view.clientWidth;
-    show();
+    lay();
   }).observe(view);
+  // A browser's button leads back to the page as it was left, and the reader may have answered a question since.
+  addEventListener("pageshow", ({ persisted }) => persisted && show());
 }
 
 /**
