@@ -27,7 +27,10 @@ export async function start(element) {
   async function show() {
     const predictions = all();
     const shown = index.filter(({ id }) => predictions[id]?.shown);
-    const drafts = index.filter(({ id }) => predictions[id] && !predictions[id].shown);
+    const drafts = index.filter(({ id }) => {
+      const kept = predictions[id];
+      return kept && !kept.shown && Array.isArray(kept.answer) && kept.answer.some((value) => value !== null);
+    });
     const compared = await Promise.all(shown.map((listed) => judge(listed, predictions[listed.id].answer)));
     const judged = compared.filter((one) => one !== null);
     const open = index.filter((listed) => !judged.some((one) => one.listed === listed));
