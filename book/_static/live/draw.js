@@ -209,7 +209,11 @@ function folded(element, id) {
     inside.removeAttribute("hidden");
   };
   inside.addEventListener("beforematch", open);
-  button.addEventListener("click", open);
+  button.addEventListener("click", () => {
+    open();
+    inside.tabIndex = -1; // the button is gone: who reads by keys or by ear goes on here
+    inside.focus({ preventScroll: true });
+  });
   const arrive = () => {
     const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (target && inside.contains(target)) {
