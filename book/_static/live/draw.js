@@ -204,6 +204,7 @@ function folded(element, id) {
   const note = html("p", { class: "draw-fold" }, ["The rest of this section shows what was recorded. It opens when you have drawn. ", button]);
   const fold = html("div", {}, [note, inside]);
   inside.setAttribute("hidden", "until-found");
+  inside.classList.toggle("draw-findable", "onbeforematch" in inside); // elsewhere it is hidden from searches too
   const open = () => {
     note.remove();
     inside.removeAttribute("hidden");
