@@ -206,6 +206,7 @@ class Part {
       });
     };
     canvas.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return; // another button opens the browser's menu
       canvas.setPointerCapture(event.pointerId);
       cover(event);
     });

@@ -116,6 +116,7 @@ export function drawing(panel, take, close) {
     done();
   };
   canvas.onpointerdown = (event) => {
+    if (event.button !== 0) return;
     canvas.setPointerCapture(event.pointerId);
     paint.strokeStyle = colour();
     paint.lineWidth = brush.valueAsNumber;
