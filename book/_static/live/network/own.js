@@ -111,8 +111,11 @@ export function drawing(panel, take, close) {
   /** @param {PointerEvent} event */
   const stroke = (event) => {
     const box = canvas.getBoundingClientRect(), scale = canvas.width / box.width;
-    paint.lineTo((event.clientX - box.left) * scale, (event.clientY - box.top) * scale);
+    const x = (event.clientX - box.left) * scale, y = (event.clientY - box.top) * scale;
+    paint.lineTo(x, y);
     paint.stroke();
+    paint.beginPath(); // what is drawn need not be drawn again
+    paint.moveTo(x, y);
     done();
   };
   canvas.onpointerdown = (event) => {
