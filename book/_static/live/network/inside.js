@@ -100,6 +100,7 @@ export class Inside {
   /** @param {HTMLElement} button */
   pressed(button) {
     const { all, step, channel } = button.dataset;
+    if (!this.rows.dataset.look?.startsWith(`${this.network} `)) return; // the rows are still another network's
     if (all) {
       this.shown.set(Number(all), ranked(this.layer(Number(all))));
       this.show();

@@ -38,7 +38,7 @@ export class Why {
   }
 
   start() {
-    if (!this.answer) return;
+    if (!this.answer || this.button.hasAttribute("aria-disabled")) return;
     this.id = ++this.count;
     this.button.setAttribute("aria-disabled", "true");
     this.find(".net-found").textContent = "";
