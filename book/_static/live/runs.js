@@ -33,9 +33,13 @@ export async function start(element) {
   const recorded = await (await fetch(new URL("./data/runs.json", import.meta.url))).json();
   const { content, compare } = build(recorded);
   element.replaceChildren(content);
-  const asked = location.hash.startsWith(LINK) ? decodeURIComponent(location.hash.slice(LINK.length)).split(",") : [];
-  const [first, second] = asked.map((id) => recorded.groups.find((group) => group.id === id));
-  if (first && second) await compare(first, second);
+  const open = async () => {
+    const asked = location.hash.startsWith(LINK) ? decodeURIComponent(location.hash.slice(LINK.length)).split(",") : [];
+    const [first, second] = asked.map((id) => recorded.groups.find((group) => group.id === id));
+    if (first && second) await compare(first, second);
+  };
+  addEventListener("hashchange", open); // the address of another comparison, in the same window
+  await open();
 }
 
 /** @param {Recorded} recorded */
