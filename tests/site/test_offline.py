@@ -13,6 +13,11 @@ def test_a_page_opened_from_a_folder_shows_its_still_form_and_leads_on():
     assert "Where the numbers come from" in found["title"]
 
 
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_a_page_opened_from_a_folder_keeps_no_room_for_controls_that_do_not_come():
+    assert drive("offline.mjs", str(SITE / "book" / "try-the-network.html"))["room"] == "0px"
+
+
 @pytest.mark.skipif(not any(map(chromium.shutil.which, BROWSERS)), reason="no Chromium")
 def test_a_printed_page_has_its_headings_as_bookmarks(tmp_path):
     page = tmp_path / "page.html"
