@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 from itertools import groupby
 from pathlib import Path
 
@@ -50,7 +51,8 @@ class RecordedRuns(Table):
         ]
         for group in found:
             first = group[0]
-            seconds = evaluate.mean_and_spread(run.seconds for run in group)[0]
+            # Half a second is rounded up, as the page's own table rounds it.
+            seconds = math.floor(evaluate.mean_and_spread(run.seconds for run in group)[0] + 0.5)
             validation = "none held out"
             if first.recipe.holdout:
                 validation = evaluate.format_percent(runs.results(group, "val_accuracy"))
@@ -58,7 +60,7 @@ class RecordedRuns(Table):
                 f"| `{first.recipe.name}` "
                 f"| {evaluate.format_percent(runs.results(group))} | {first.data['n_test']:,} | {validation} "
                 f"| {seeds_of(group)} | {first.recipe.data} | {first.recipe.epochs} "
-                f"| {first.model['parameters']:,} | {seconds:,.0f} | {named[place(first)]} |"
+                f"| {first.model['parameters']:,} | {seconds:,} | {named[place(first)]} |"
             )
         every = [run for group in found for run in group]
         gpu = sum(not device.startswith("CPU") for device, _ in map(place, every))

@@ -143,7 +143,7 @@ export async function start(element) {
       refresh();
       return;
     }
-    if (!again) keep(id, { answer: [...instrument.answer()], shown: true, on: new Date().toISOString().slice(0, 10) });
+    if (!again) keep(id, { answer: [...instrument.answer()], shown: true, on: new Date().toLocaleDateString("sv") }); // as 2026-05-31, where the reader is
     redo.focus({ preventScroll: true });
   });
 
