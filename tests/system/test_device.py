@@ -21,6 +21,7 @@ def gpus(monkeypatch):
         monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Its Name")
+        monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_90a", "compute_120"])
 
     return set_gpus
 
@@ -79,6 +80,15 @@ def test_a_gpu_beyond_the_last(gpus):
     gpus(1)
     with pytest.raises(CourseError, match=r"There is no cuda:1: this machine has 1 GPU\(s\)"):
         device.select_device("cuda:1")
+
+
+def test_a_gpu_that_this_pytorch_has_no_code_for_is_none(gpus, monkeypatch):
+    gpus(1, (6, 1))
+    assert device.select_device() == CPU
+    with pytest.raises(CourseError, match=r"^Its Name is too old for this PyTorch \(.*\): use --device cpu"):
+        device.select_device("cuda")
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["gfx90a"])
+    assert device.select_device() == device.select_device("cuda") == GPU
 
 
 # Which precision
