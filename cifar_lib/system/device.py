@@ -1,8 +1,10 @@
 """The device and the precision of the arithmetic, which are decided here and nowhere else."""
 
 import ctypes
+import gc
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,6 +141,26 @@ def memory_given_back() -> Iterator[None]:
         yield
     finally:
         give_back_memory()
+
+
+@contextmanager
+def gpu_memory_in_words() -> Iterator[None]:
+    """A context or decorator for what computes on a GPU.
+
+    What the failed computation held is let go, so that a smaller one may follow.
+
+    Raises:
+        CourseError: in the place of PyTorch's error that the GPU's memory does not suffice.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+        raise CourseError(
+            "The GPU has too little free memory for this: end other programs that use it, lower batch_size, "
+            "or use --device cpu."
+        ) from error
 
 
 def _glibc() -> ctypes.CDLL | None:
