@@ -33,8 +33,10 @@ def select_device(name: str | None = None) -> torch.device:
     A GPU for which this PyTorch has no code counts by default as none.
 
     Raises:
-        CourseError: the name is unknown, or the machine has no such GPU, or one that is too old.
+        CourseError: the name is unknown, the machine has no such GPU, or one that is too old, or several
+            processes of this machine would share it.
     """
+    given = name
     if name is None:
         name = "cuda" if torch.cuda.is_available() and not _is_too_old(_own_gpu()) else "cpu"
     if name == "cuda" and distributed.world_size() > 1:
@@ -52,6 +54,11 @@ def select_device(name: str | None = None) -> torch.device:
         )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise CourseError(f"There is no {name}: this machine has {torch.cuda.device_count()} GPU(s).")
+    if device.type == "cuda" and name == given and distributed.local_world_size() > 1:
+        raise CourseError(
+            f"{distributed.local_world_size()} processes cannot share {name}: use --device cuda, so that "
+            f"each takes a GPU of its own."
+        )
     if device.type == "cuda" and _is_too_old(device):
         raise CourseError(
             f"{torch.cuda.get_device_name(device)} is too old for this PyTorch ({torch.__version__}): use "

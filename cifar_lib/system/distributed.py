@@ -83,6 +83,11 @@ def local_rank() -> int:
     return int(os.environ["LOCAL_RANK"]) if dist.is_initialized() else 0
 
 
+def local_world_size() -> int:
+    """The number of processes of this machine that train together."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if dist.is_initialized() else 1
+
+
 def shard(total: int) -> slice:
     """The slice of `total` items that belongs to this process; the sizes differ by at most one."""
     return slice(total * rank() // world_size(), total * (rank() + 1) // world_size())

@@ -30,6 +30,7 @@ def gpus(monkeypatch):
 def second_of_two(monkeypatch):
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
     monkeypatch.setattr(distributed, "local_rank", lambda: 1)
+    monkeypatch.setattr(distributed, "local_world_size", lambda: 2)
 
 
 # Which device
@@ -51,12 +52,19 @@ def test_the_named_device_or_the_best(count, name, chosen, gpus):
     assert device.select_device(name) == torch.device(chosen)
 
 
-@pytest.mark.parametrize(
-    ("name", "chosen"), [(None, "cuda:1"), ("cuda", "cuda:1"), ("cuda:0", "cuda:0"), ("cpu", "cpu")]
-)
+@pytest.mark.parametrize(("name", "chosen"), [(None, "cuda:1"), ("cuda", "cuda:1"), ("cpu", "cpu")])
 def test_each_process_takes_the_gpu_of_its_number(name, chosen, gpus, second_of_two):
     gpus(2)
     assert device.select_device(name) == torch.device(chosen)
+
+
+def test_two_processes_of_a_machine_do_not_share_a_gpu(gpus, second_of_two, monkeypatch):
+    """NCCL refuses that, too, as if a process were lost. One process on each of two machines may name it."""
+    gpus(2)
+    with pytest.raises(CourseError, match=r"^2 processes cannot share cuda:0: use --device cuda"):
+        device.select_device("cuda:0")
+    monkeypatch.setattr(distributed, "local_world_size", lambda: 1)
+    assert device.select_device("cuda:0") == torch.device("cuda:0")
 
 
 @pytest.mark.parametrize(
