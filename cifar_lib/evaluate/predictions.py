@@ -10,6 +10,7 @@ from ..data import normalize
 from ..data.images import check_form, check_range
 
 # Images per forward pass: larger parts overflow the cache of a CPU, smaller ones do not keep a GPU busy.
+# On another device, as a Mac's "mps", that of a CPU fits too.
 BATCH = {"cpu": 250, "cuda": 2_000}
 
 
@@ -42,7 +43,7 @@ def predict_plain_and_mean(model: nn.Module, pixels: Tensor, views: int) -> tupl
     model.eval()
     parts = []
     try:
-        for part in pixels.to(device).split(BATCH[device.type]):
+        for part in pixels.to(device).split(BATCH.get(device.type, BATCH["cpu"])):
             inputs = normalize(part).contiguous(memory_format=torch.channels_last)
             outputs = [(weight, model(view).float()) for weight, view in weighted_views(inputs, views)]
             parts.append((outputs[0][1], sum(weight * output for weight, output in outputs)))

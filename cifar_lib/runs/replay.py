@@ -13,6 +13,7 @@ from ..data import Dataset, Images
 from ..data.images import check_values
 from ..data.specs import SPECS
 from ..recipes import Recipe
+from ..system import device as devices
 from ..training import RunKey, Trained, train
 from .predictions import MOST_CLASSES, predict_parts, results_of
 from .record import Run, load_record, load_runs, record_file
@@ -129,6 +130,7 @@ def summarize(several: Sequence[Run], name: str = "test_accuracy") -> str:
     return f"{evaluate.format_percent(results(several, name))} ({seeds})"
 
 
+@devices.gpu_memory_in_words()
 def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run:
     """A finished training with its predictions and results on the validation and test images."""
     parts = held_out(recipe, dataset)

@@ -1,7 +1,10 @@
 """The device and the precision of the arithmetic, which are decided here and nowhere else."""
 
 import ctypes
+import gc
+import re
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,12 +30,15 @@ def select_device(name: str | None = None) -> torch.device:
     """The device to train on: `name` ("cpu", "cuda", "cuda:1"), or by default a GPU where there is one.
 
     Several processes on one machine use one GPU each, that of their local rank, by default and for "cuda".
+    A GPU for which this PyTorch has no code counts by default as none.
 
     Raises:
-        CourseError: the name is unknown, or the machine has no such GPU.
+        CourseError: the name is unknown, the machine has no such GPU, or one that is too old, or several
+            processes of this machine would share it.
     """
+    given = name
     if name is None:
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() and not _is_too_old(_own_gpu()) else "cpu"
     if name == "cuda" and distributed.world_size() > 1:
         name = f"cuda:{distributed.local_rank()}"
     try:
@@ -48,7 +54,31 @@ def select_device(name: str | None = None) -> torch.device:
         )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise CourseError(f"There is no {name}: this machine has {torch.cuda.device_count()} GPU(s).")
+    if device.type == "cuda" and name == given and distributed.local_world_size() > 1:
+        raise CourseError(
+            f"{distributed.local_world_size()} processes cannot share {name}: use --device cuda, so that "
+            f"each takes a GPU of its own."
+        )
+    if device.type == "cuda" and _is_too_old(device):
+        raise CourseError(
+            f"{torch.cuda.get_device_name(device)} is too old for this PyTorch ({torch.__version__}): use "
+            f"--device cpu, or install a PyTorch that still supports it."
+        )
     return device
+
+
+def _own_gpu() -> torch.device:
+    """The GPU that this process takes by default, if there is one of that number, else the first."""
+    number = distributed.local_rank()
+    return torch.device("cuda", number if number < torch.cuda.device_count() else 0)
+
+
+def _is_too_old(device: torch.device) -> bool:
+    """Whether all code in this PyTorch is for newer GPUs. `torch.cuda.is_available` does not ask."""
+    names = torch.cuda.get_arch_list()  # as sm_75, sm_90a; other makers' have other names
+    built_for = [int(re.sub(r"\D", "", name)) for name in names if name.startswith(("sm_", "compute_"))]
+    major, minor = torch.cuda.get_device_capability(device)
+    return bool(built_for) and 10 * major + minor < min(built_for)
 
 
 def training_dtype(device: torch.device) -> torch.dtype:
@@ -118,6 +148,26 @@ def memory_given_back() -> Iterator[None]:
         yield
     finally:
         give_back_memory()
+
+
+@contextmanager
+def gpu_memory_in_words() -> Iterator[None]:
+    """A context or decorator for what computes on a GPU.
+
+    What the failed computation held is let go, so that a smaller one may follow.
+
+    Raises:
+        CourseError: in the place of PyTorch's error that the GPU's memory does not suffice.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+        raise CourseError(
+            "The GPU has too little free memory for this: end other programs that use it, lower batch_size, "
+            "or use --device cpu."
+        ) from error
 
 
 def _glibc() -> ctypes.CDLL | None:

@@ -49,7 +49,9 @@ def process_group() -> Iterator[None]:
         raise CourseError(
             "WORLD_SIZE is set, but what else torchrun sets is not: start with torchrun, or unset WORLD_SIZE."
         ) from None
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    # PyTorch for Windows has no NCCL; gloo carries the numbers of GPUs, too, only slower.
+    nccl = torch.cuda.is_available() and dist.is_nccl_available()
+    backend = "cpu:gloo,cuda:nccl" if nccl else "gloo"
     exchange(
         dist.init_process_group, backend, store=_store, rank=number, world_size=processes, timeout=SILENCE
     )
@@ -79,6 +81,11 @@ def rank() -> int:
 def local_rank() -> int:
     """The number of this process among those of its machine, from 0."""
     return int(os.environ["LOCAL_RANK"]) if dist.is_initialized() else 0
+
+
+def local_world_size() -> int:
+    """The number of processes of this machine that train together."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if dist.is_initialized() else 1
 
 
 def shard(total: int) -> slice:

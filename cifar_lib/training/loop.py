@@ -25,6 +25,7 @@ from .trained import Trained
 
 
 @devices.memory_given_back()
+@devices.gpu_memory_in_words()
 def train(
     recipe: Recipe,
     dataset: Dataset,
@@ -58,7 +59,7 @@ def train(
     Raises:
         CourseError: the recipe does not fit the images (see `set_up`), the loss is no longer finite, the
             checkpoint is damaged or belongs to another run, the processes do not see the same images and
-            checkpoint, or `torch.compile` does not work here.
+            checkpoint, `torch.compile` does not work here, or a GPU has too little free memory.
     """
     setup = set_up(recipe, dataset, seed, device)
     trained = Trained(setup.model, device=devices.describe(setup.device))

@@ -169,6 +169,15 @@ def test_images_are_taken_in_parts_that_fit_the_device(toy_images):
     assert sizes == [250, 150]
 
 
+def test_a_network_on_another_accelerator_is_evaluated_there(monkeypatch):
+    """On `meta` in the place of a Mac's `mps`."""
+    model, sizes = models.SkipCNN(width=4).to("meta"), []
+    model.register_forward_hook(lambda _, inputs, outputs: sizes.append(len(outputs)))
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: tensor)  # `meta` has no values to give
+    outputs = evaluate.predict(model, torch.zeros(300, 3, 32, 32, dtype=torch.uint8))
+    assert outputs.shape == (300, 10) and sizes == [250, 50]
+
+
 @pytest.mark.parametrize("shape", [(4, 1), (1,), (3,), (4, 3)])
 def test_labels_of_another_shape_are_refused_and_not_stretched(shape):
     logits = torch.eye(4)[:, :3]

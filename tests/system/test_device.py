@@ -21,6 +21,7 @@ def gpus(monkeypatch):
         monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Its Name")
+        monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_90a", "compute_120"])
 
     return set_gpus
 
@@ -29,6 +30,7 @@ def gpus(monkeypatch):
 def second_of_two(monkeypatch):
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
     monkeypatch.setattr(distributed, "local_rank", lambda: 1)
+    monkeypatch.setattr(distributed, "local_world_size", lambda: 2)
 
 
 # Which device
@@ -50,12 +52,19 @@ def test_the_named_device_or_the_best(count, name, chosen, gpus):
     assert device.select_device(name) == torch.device(chosen)
 
 
-@pytest.mark.parametrize(
-    ("name", "chosen"), [(None, "cuda:1"), ("cuda", "cuda:1"), ("cuda:0", "cuda:0"), ("cpu", "cpu")]
-)
+@pytest.mark.parametrize(("name", "chosen"), [(None, "cuda:1"), ("cuda", "cuda:1"), ("cpu", "cpu")])
 def test_each_process_takes_the_gpu_of_its_number(name, chosen, gpus, second_of_two):
     gpus(2)
     assert device.select_device(name) == torch.device(chosen)
+
+
+def test_two_processes_of_a_machine_do_not_share_a_gpu(gpus, second_of_two, monkeypatch):
+    """NCCL refuses that, too, as if a process were lost. One process on each of two machines may name it."""
+    gpus(2)
+    with pytest.raises(CourseError, match=r"^2 processes cannot share cuda:0: use --device cuda"):
+        device.select_device("cuda:0")
+    monkeypatch.setattr(distributed, "local_world_size", lambda: 1)
+    assert device.select_device("cuda:0") == torch.device("cuda:0")
 
 
 @pytest.mark.parametrize(
@@ -79,6 +88,15 @@ def test_a_gpu_beyond_the_last(gpus):
     gpus(1)
     with pytest.raises(CourseError, match=r"There is no cuda:1: this machine has 1 GPU\(s\)"):
         device.select_device("cuda:1")
+
+
+def test_a_gpu_that_this_pytorch_has_no_code_for_is_none(gpus, monkeypatch):
+    gpus(1, (6, 1))
+    assert device.select_device() == CPU
+    with pytest.raises(CourseError, match=r"^Its Name is too old for this PyTorch \(.*\): use --device cpu"):
+        device.select_device("cuda")
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["gfx90a"])
+    assert device.select_device() == device.select_device("cuda") == GPU
 
 
 # Which precision

@@ -322,15 +322,18 @@ def test_a_process_takes_its_share_of_the_cores(cores, threads, torchrun, monkey
     assert torchrun.backend == "gloo"
 
 
-def test_a_process_takes_the_gpu_of_its_number(torchrun, monkeypatch):
+@pytest.mark.parametrize(("nccl", "backend"), [(True, "cpu:gloo,cuda:nccl"), (False, "gloo")])
+def test_a_process_takes_the_gpu_of_its_number(nccl, backend, torchrun, monkeypatch):
+    """PyTorch for Windows has no NCCL."""
     chosen = []
+    monkeypatch.setattr(dist, "is_nccl_available", lambda: nccl)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     monkeypatch.setenv("LOCAL_RANK", "1")
     with distributed.process_group():
         assert chosen == [1]
-    assert torchrun.backend == "cpu:gloo,cuda:nccl"
+    assert torchrun.backend == backend
 
 
 def test_after_an_error_the_processes_still_agree_on_who_prints_it(torchrun, capsys):

@@ -2,6 +2,7 @@
 
 import math
 import time
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -197,6 +198,19 @@ def test_any_number_that_is_not_finite_stops_an_epoch(number, tiny, toy_images, 
     setup = training.set_up(tiny, toy_images)
     with pytest.raises(CourseError, match=f"became {number} in epoch 1"):
         train_epoch(tiny, setup.model, setup.optimizer, setup.training[:32], 0, 1)
+
+
+def test_a_gpu_without_enough_memory_is_a_sentence_and_holds_nothing(tiny, toy_images, monkeypatch):
+    models_seen = []
+
+    def full(recipe, model, *_):
+        models_seen.append(weakref.ref(model))
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. And much more.")
+
+    monkeypatch.setattr(training.loop, "train_epoch", full)
+    with pytest.raises(CourseError, match=r"^The GPU has too little free memory for this: .*batch_size"):
+        training.train(tiny, toy_images)
+    assert models_seen[0]() is None
 
 
 @pytest.mark.cuda
