@@ -37,7 +37,7 @@ def show_profile() -> None:
     """Say in which profile a page runs, and whether there is a GPU: the first line of each chapter."""
     name = profile()
     print(PROFILES[name])
-    if name == "full" and not torch.cuda.is_available():
+    if name == "full" and devices.select_device().type == "cpu":
         print(
             "There is no GPU here, so a run of 70 epochs takes about an hour or longer. In Colab: Runtime > "
             "Change runtime type > GPU. Or set CIFAR_PROFILE=recorded to replay them."

@@ -63,6 +63,7 @@ def save_checkpoint(path: Path, key: RunKey, trained: Trained, optimizer: torch.
         "seconds": json.dumps(trained.seconds),
         "code": trained.code,
         "device": trained.device,
+        "unused": json.dumps(sorted(_trained_weights(optimizer) - _with_state(tensors))),
     }
     with atomic_write(path) as aside:
         save_file(tensors, aside, notes | {"checksum": _checksum(tensors, notes)})
@@ -96,7 +97,8 @@ def load_checkpoint(path: Path, key: RunKey, trained: Trained, optimizer: torch.
         history, seconds = json.loads(notes["history"]), float(json.loads(notes["seconds"]))
         if [entry["epoch"] for entry in history] != list(range(1, len(history) + 1)):
             raise ValueError("epochs out of order")
-        _restore(tensors, key.recipe.optimizer, trained.model, optimizer)
+        unused = set(json.loads(notes.get("unused", "[]")))
+        _restore(tensors, unused, key.recipe.optimizer, trained.model, optimizer)
         trained.code = _then(notes["code"], trained.code)
         trained.device = _then(notes["device"], trained.device)
     except (RuntimeError, ValueError, IndexError, KeyError, TypeError) as error:
@@ -109,10 +111,29 @@ def _then(before: str, now: str) -> str:
     return before if before.split(", then ")[-1] == now else f"{before}, then {now}"
 
 
+def _trained_weights(optimizer: torch.optim.Optimizer) -> set[int]:
+    """The numbers by which an optimizer's state names the weights that are trained."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    return {index for index, weight in enumerate(weights) if weight.requires_grad}
+
+
+def _with_state(tensors: dict[str, Tensor]) -> set[int]:
+    """The numbers of the weights of which a checkpoint's tensors hold an optimizer's state."""
+    return {int(name.split(".")[1]) for name in tensors if name.startswith("optimizer.")}
+
+
 def _restore(
-    tensors: dict[str, Tensor], kind: str, model: nn.Module, optimizer: torch.optim.Optimizer
+    tensors: dict[str, Tensor],
+    unused: set[int],
+    kind: str,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
 ) -> None:
-    """Load a checkpoint's tensors; any exception means that they do not fit the network or the optimizer."""
+    """Load a checkpoint's tensors; any exception means that they do not fit the network or the optimizer.
+
+    Args:
+        unused: the weights that had no gradient, and so no state: those that a network never uses.
+    """
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     values: dict[str, Tensor] = {}
     slots: dict[int, dict[str, Tensor]] = {}
@@ -127,8 +148,9 @@ def _restore(
         elif value.ndim:
             raise ValueError(name)
         slots.setdefault(int(index), {})[slot] = value
-    trained = {index for index, weight in enumerate(weights) if weight.requires_grad}
-    if set(slots) != trained or any(set(kept) != SLOTS[kind] for kept in slots.values()):
+    if set(slots) != _trained_weights(optimizer) - unused or any(
+        set(kept) != SLOTS[kind] for kept in slots.values()
+    ):
         raise ValueError("another optimizer's")
     model.load_state_dict(values)
     optimizer.load_state_dict(optimizer.state_dict() | {"state": slots})

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch import nn
 from trainings import DEVICES, Killed, assert_same
 
 from cifar_lib import CourseError, data, models, training
@@ -65,6 +66,32 @@ def test_killed_and_resumed_is_bit_for_bit_uninterrupted(
     assert_same(straight, resumed)
     assert resumed.seconds == pytest.approx(sum(entry["seconds"] for entry in resumed.history), abs=0.01)
     assert not resumed.model.training
+
+
+class PartlyUsed(nn.Module):
+    """A network of the reader's own, with a layer that it never uses."""
+
+    def __init__(self, shape, classes):
+        super().__init__()
+        self.used = nn.Linear(shape[0] * shape[1] * shape[2], classes)
+        self.unused = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.used(x.flatten(1))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_a_network_with_a_layer_that_it_never_uses_goes_on(
+    optimizer, tiny, toy_images, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(models.MODELS, "partly", PartlyUsed)
+    recipe = tiny.replace(model="partly", options={}, optimizer=optimizer)
+    straight = training.train(recipe, toy_images, device="cpu")
+    path = tmp_path / "tiny.safetensors"
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        killed_after(1, patch)
+        training.train(recipe, toy_images, device="cpu", checkpoint=path)
+    assert_same(straight, training.train(recipe, toy_images, device="cpu", checkpoint=path))
 
 
 def test_killed_while_writing_goes_on_from_the_checkpoint_before(tiny, toy_images, tmp_path, monkeypatch):
