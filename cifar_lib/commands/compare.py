@@ -19,7 +19,7 @@ def add_arguments(command):
 def run(arguments, output):
     """Print how two recipes differ."""
     for name in (arguments.first, arguments.second):
-        words.recipe_or_changed(name, arguments.folder)
+        words.recipe_if_known(name, arguments.folder)
     from .. import runs
 
     names = arguments.first, arguments.second

@@ -14,7 +14,7 @@ def add_arguments(command):
 
 def run(arguments, output):
     """Print the scores of kept weights, or of one file of weights."""
-    recipe, seeds = words.recipe_or_changed(arguments.recipe, arguments.folder), words.seeds(arguments.seeds)
+    recipe, seeds = words.recipe_if_known(arguments.recipe, arguments.folder), words.seeds(arguments.seeds)
     from .. import data, runs
 
     if arguments.weights:

@@ -1,8 +1,5 @@
 """Write a trained network for other programs."""
 
-from contextlib import suppress
-
-from .. import CourseError
 from . import words
 
 
@@ -16,13 +13,13 @@ def add_arguments(command):
 
 def run(arguments, output):
     """Write the file, and print how it compares with PyTorch."""
-    words.recipe_or_changed(arguments.recipe, arguments.folder)
+    words.recipe_if_known(arguments.recipe, arguments.folder)
     from .. import data, runs
 
     run = words.kept_runs(arguments, [arguments.seed])[arguments.seed]
     run.network()  # before the images, which take longer
-    images, name = None, run.data["name"]
-    with suppress(CourseError):  # a data set of the reader's own goes by a name that nobody else knows
-        images = data.load(name) if data.at_hand(name) else None
+    name = run.data["name"]
+    known = name.partition("/")[0] in (*data.SPECS, *data.GENERATORS)  # no data set of the reader's own
+    images = data.load(name) if known and data.at_hand(name) else None
     exported = runs.export_onnx(run, images, arguments.file)
     output(exported, "export", **exported.as_dict())

@@ -64,10 +64,11 @@ def _value(text):
         return text
 
 
-def recipe_or_changed(name, folder=None):
+def recipe_if_known(name, folder=None):
     """The recipe of that name, or None for one that only the folders of runs know.
 
-    That is a changed one, or one of the reader's own of which `folder` has a run.
+    That is a changed one, or one of the reader's own of which `folder` has a run. The names of the files say
+    so, because reading the runs would take seconds to answer a word that is misspelt.
     """
     if "+" in name:
         return None

@@ -53,7 +53,7 @@ class _Data(_Part):
     n_train: Count
     n_val: Count
     n_test: Count
-    classes: list[str] | None = None  # of a data set that the course does not know
+    classes: list[str] | None = None  # their names; earlier records have none
 
 
 class _Epoch(_Part):
@@ -145,7 +145,7 @@ class Run:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names of the classes; their numbers where neither the record nor the course knows the names."""
+        """The names of the classes; of a data set of one's own in an earlier record, their numbers."""
         count = self.model.get("classes", 10)
         spec = SPECS.get(self.data["name"].partition("/")[0])
         known = self.data.get("classes") or (spec.classes if spec else ())

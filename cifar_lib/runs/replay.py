@@ -136,8 +136,6 @@ def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run
     parts = held_out(recipe, dataset)
     found, losses = predict_parts(trained.model, parts, recipe.views)
     n_val = len(parts["val"]) if recipe.holdout else 0
-    spec = SPECS.get(dataset.name.partition("/")[0])
-    named = {} if spec and spec.classes == dataset.classes else {"classes": list(dataset.classes)}
     return Run(
         recipe=recipe,
         model={
@@ -154,7 +152,7 @@ def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run
             "n_val": n_val,
             "n_test": len(dataset.test),
             "test_fingerprint": data.fingerprint(dataset.test),
-            **named,
+            "classes": list(dataset.classes),
         },
         seed=seed,
         history=trained.history,

@@ -143,7 +143,8 @@ export async function start(element) {
       refresh();
       return;
     }
-    if (!again) keep(id, { answer: [...instrument.answer()], shown: true, on: new Date().toLocaleDateString("sv") }); // as 2026-05-31, where the reader is
+    const today = new Date().toLocaleDateString("sv"); // as 2026-05-31, by the reader's own clock
+    if (!again) keep(id, { answer: [...instrument.answer()], shown: true, on: today });
     redo.focus({ preventScroll: true });
   });
 
