@@ -196,6 +196,14 @@ def test_record_prints_json(recorded_folder, tiny, monkeypatch, capsys):
     assert [one["event"] for one in found] == ["start", "recorded"] and not found[1]["trained_now"]
 
 
+def test_record_says_whether_it_trained(recorded_folder, tiny, monkeypatch, capsys):
+    monkeypatch.setitem(recipes.RECIPES, "tiny", tiny.replace(epochs=1))
+    for how in ("Trained on ", "Replayed."):
+        main(["record", "tiny", "--device", "cpu"])
+        (line,) = (line for line in capsys.readouterr().out.split("\n") if "test accuracy" in line)
+        assert line.split(" of 100. ")[1].startswith(how)
+
+
 def test_a_plan_is_recorded_with_json(recorded_folder, tiny, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(recipes, "RECIPES", {"tiny": tiny})
     monkeypatch.setattr(runs.plan, "RECIPES", {"tiny": tiny})

@@ -100,6 +100,7 @@ def record_all(
                 path = record_file(recipe.name, seed, folder)
                 kept = distributed.on_first(partial(load_record, path))
                 trained_now = claim is Claim.MINE
+                kept.replayed = not trained_now  # it was read from its file in either case
                 say(kept, "recorded", **one, result=kept.result, trained_now=trained_now, file=str(path))
                 if keep_weights and not path.with_suffix(WEIGHTS).exists():
                     say(f"  It was recorded before without its weights: move {path} away to record them too.")
