@@ -74,6 +74,11 @@ class Dataset:
         """
         return fingerprint(self.train)
 
+    @cached_property
+    def test_fingerprint(self) -> str:
+        """The fingerprint of the test images as they are, also of a variant."""
+        return fingerprint(self.test)
+
     def with_fingerprint(self, known: str) -> "Dataset":
         """A copy whose fingerprint is known and need not be computed."""
         same = replace(self)

@@ -8,6 +8,7 @@ gzip: two formats that run no code when they are read. Labels are kept once per 
 import gzip
 import io
 import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,7 +179,7 @@ def _load(path, what):
         tensors, notes = load(content), _notes(content)
     except FileNotFoundError:
         raise CourseError(f"{what} {path} are missing: fetch that file again, or record the run.") from None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, SafetensorError):
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, SafetensorError):
         raise CourseError(_damaged(path, what)) from None
     if notes.get("version") != VERSION:
         raise CourseError(

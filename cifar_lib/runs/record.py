@@ -15,7 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .. import CourseError
-from ..data import SPECS, cache_folder
+from ..data import SPECS, Dataset, cache_folder
 from ..data.variants import OTHER_LABELS
 from ..recipes import Recipe
 from ..training import RunKey
@@ -142,6 +142,11 @@ class Run:
         """What makes another training the same run."""
         images = self.data["n_train"] + self.data["n_val"]
         return RunKey(self.recipe, (self.data["fingerprint"], images), self.seed)
+
+    def is_on(self, dataset: Dataset) -> bool:
+        """Whether it was trained and evaluated on these images; earlier records know only the former."""
+        same_test = self.data.get("test_fingerprint") in (None, dataset.test_fingerprint)
+        return self.key.images == dataset.key and same_test
 
     @property
     def class_names(self) -> tuple[str, ...]:

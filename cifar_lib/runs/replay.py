@@ -15,6 +15,7 @@ from ..data.specs import SPECS
 from ..recipes import Recipe
 from ..system import device as devices
 from ..training import RunKey, Trained, train
+from ..training.loop import check_finite
 from .predictions import MOST_CLASSES, predict_parts, results_of
 from .record import Run, load_record, load_runs, record_file
 
@@ -68,12 +69,13 @@ def run(
 ) -> Run:
     """Train a recipe, or replay its record; prints which.
 
-    Replayed in the recorded profile, and only when recipe, seed and training images are those of
-    the record; anything else is trained.
+    Replayed in the recorded profile, and only when recipe, seed and images are those of the record;
+    anything else is trained.
 
     Args:
         recipe: a `Recipe` or the name of one; the quick profile takes its quick form.
-        dataset: the images, when they are at hand; loaded when training needs them.
+        dataset: the images, when they are at hand. Without them a record is replayed whatever images are
+            found here, and they are loaded only when training needs them.
 
     In the full profile a finished training is kept in the cache folder: the next chapter that asks
     for it has it at once, and one that was stopped goes on.
@@ -135,6 +137,7 @@ def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run
     """A finished training with its predictions and results on the validation and test images."""
     parts = held_out(recipe, dataset)
     found, losses = predict_parts(trained.model, parts, recipe.views)
+    check_finite(losses["test"], "test loss", recipe, recipe.epochs)
     n_val = len(parts["val"]) if recipe.holdout else 0
     return Run(
         recipe=recipe,
@@ -151,7 +154,7 @@ def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run
             "n_train": len(dataset.train) - n_val,
             "n_val": n_val,
             "n_test": len(dataset.test),
-            "test_fingerprint": data.fingerprint(dataset.test),
+            "test_fingerprint": dataset.test_fingerprint,
             "classes": list(dataset.classes),
         },
         seed=seed,
@@ -208,7 +211,7 @@ def evaluated_anew(kept: Run, dataset: Dataset) -> Run:
     return replace(
         kept,
         model=kept.model | {"classes": len(dataset.classes)},
-        data=kept.data | {"n_test": len(dataset.test), "test_fingerprint": data.fingerprint(dataset.test)},
+        data=kept.data | {"n_test": len(dataset.test), "test_fingerprint": dataset.test_fingerprint},
         result=_result(found, losses, parts),
         _predictions=found,
     )
@@ -243,8 +246,8 @@ def _matching_record(recipe, dataset, seed):
     if not path.exists():
         return None
     kept = load_record(path)
-    images = kept.key.images if dataset is None else dataset.key
-    return kept if kept.key == RunKey(recipe, images, seed) else None
+    is_the_same = (kept.recipe, kept.seed) == (recipe, seed) and (dataset is None or kept.is_on(dataset))
+    return kept if is_the_same else None
 
 
 def checkpoint_file(key: RunKey) -> Path:

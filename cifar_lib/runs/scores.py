@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import CourseError, data, evaluate
+from .. import CourseError, evaluate
 from ..data import Dataset
 from ..evaluate import Estimate
 from ..recipes import Recipe
@@ -68,8 +68,7 @@ def kept_scores(run: Run, dataset: Dataset) -> list[Score]:
     Raises:
         CourseError: no predictions were kept, or they are of other images than `dataset`.
     """
-    same_test = run.data.get("test_fingerprint") in (None, data.fingerprint(dataset.test))
-    if not same_test or run.key.images != dataset.key:
+    if not run.is_on(dataset):
         raise CourseError(
             f"{run.recipe.name!r}, seed {run.seed}, was trained or evaluated on other images than those of "
             f"{dataset.name!r} given here: take its own, or evaluate its network with new_scores."

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 
 from .. import CourseError
 
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 OPEN_ELSEWHERE = 32  # ERROR_SHARING_VIOLATION, on Windows alone
 
 

@@ -56,7 +56,9 @@ def save_checkpoint(path: Path, key: RunKey, trained: Trained, optimizer: torch.
     tensors = {f"model.{name}": value for name, value in trained.model.state_dict().items()}
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items() if value is not None}
-    tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
+    # Copies, because a file cannot hold two tensors of one memory, as the weights that two layers share.
+    whole = torch.contiguous_format
+    tensors = {name: value.to("cpu", copy=True, memory_format=whole) for name, value in tensors.items()}
     notes = {
         "key": key.as_text(),
         "history": json.dumps(trained.history),
@@ -99,15 +101,17 @@ def load_checkpoint(path: Path, key: RunKey, trained: Trained, optimizer: torch.
             raise ValueError("epochs out of order")
         unused = set(json.loads(notes.get("unused", "[]")))
         _restore(tensors, unused, key.recipe.optimizer, trained.model, optimizer)
-        trained.code = _then(notes["code"], trained.code)
-        trained.device = _then(notes["device"], trained.device)
+        trained.code = then(notes["code"], trained.code)
+        trained.device = notes["device"]
     except (RuntimeError, ValueError, IndexError, KeyError, TypeError) as error:
         raise CourseError(other) from error
     trained.history[:], trained.seconds = history, seconds
 
 
-def _then(before: str, now: str) -> str:
-    """The names of all that trained a network so far, in order; the latest is `now`."""
+def then(before: str, now: str) -> str:
+    """The names of all that trained a network so far, in order: those of `before`, if any, and `now`."""
+    if not before:
+        return now
     return before if before.split(", then ")[-1] == now else f"{before}, then {now}"
 
 
@@ -147,6 +151,8 @@ def _restore(
             value = torch.empty_like(weight).copy_(value)
         elif value.ndim:
             raise ValueError(name)
+        else:  # a copy: while a tensor of the file is in use, Windows refuses to replace the file
+            value = value.clone()
         slots.setdefault(int(index), {})[slot] = value
     if set(slots) != _trained_weights(optimizer) - unused or any(
         set(kept) != SLOTS[kind] for kept in slots.values()

@@ -18,7 +18,7 @@ from ..system import device as devices
 from ..system import distributed
 from ..system.threads import Threads
 from .callbacks import Callback, told
-from .checkpoint import RunKey, load_checkpoint, save_checkpoint
+from .checkpoint import RunKey, load_checkpoint, save_checkpoint, then
 from .optimizers import training_loss
 from .setup import augmentation_at, set_up
 from .trained import Trained
@@ -62,10 +62,11 @@ def train(
             checkpoint, `torch.compile` does not work here, or a GPU has too little free memory.
     """
     setup = set_up(recipe, dataset, seed, device)
-    trained = Trained(setup.model, device=devices.describe(setup.device))
+    trained, device_here = Trained(setup.model), devices.describe(setup.device)
     key, history = RunKey(recipe, dataset.key, seed), trained.history
     if checkpoint is not None and checkpoint.exists():
         load_checkpoint(checkpoint, key, trained, setup.optimizer)
+    earlier_devices = trained.device
     distributed.assert_equal("images and checkpoint", (dataset.fingerprint, len(history)))
     if setup.device.type == "cpu":
         devices.keep_freed_memory()
@@ -85,17 +86,19 @@ def train(
             loss = train_epoch(recipe, model, setup.optimizer, setup.training, seed, epoch, before_step)
             training_seconds = time.perf_counter() - start
             validation = validate(setup.model, setup.validation)
+            if validation["val_loss"] is not None:
+                check_finite(validation["val_loss"], "validation loss", recipe, epoch)
             seconds = time.perf_counter() - start
 
             entry = {"epoch": epoch, "rate": recipe.rate_at(epoch - 1), "train_loss": loss} | validation
             entry |= {"seconds": round(seconds, 3), "training_seconds": round(training_seconds, 3)}
             history.append(entry)
             trained.seconds += seconds
+            trained.device = then(earlier_devices, threads.describe(device_here))
             if checkpoint is not None and first:
                 save_checkpoint(checkpoint, key, trained, setup.optimizer)
             for callback in callbacks:
                 callback.on_epoch(entry)
-    trained.device = threads.describe(trained.device)
     setup.model.eval()
     return trained
 
@@ -153,12 +156,24 @@ def train_epoch(
 
     distributed.all_reduce([total])
     mean = total.item() / len(rates)
-    if not math.isfinite(mean):
-        raise CourseError(
-            f"The loss of {recipe.name!r} became {mean} in epoch {epoch} at rate "
-            f"{recipe.rate:g}: lower the rate."
-        )
+    check_finite(mean, "loss", recipe, epoch)
     return mean
+
+
+def check_finite(loss: float, what: str, recipe: Recipe, epoch: int) -> None:
+    """Make sure that a training has not diverged.
+
+    Args:
+        what: the name of the loss.
+
+    Raises:
+        CourseError: the loss is infinite or no number.
+    """
+    if not math.isfinite(loss):
+        raise CourseError(
+            f"The {what} of {recipe.name!r} became {loss} in epoch {epoch} at rate {recipe.rate:g}: "
+            f"lower the rate."
+        )
 
 
 def validate(model: nn.Module, images: Images) -> dict[str, float | None]:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from ..recipes import Recipe
 from .muon import Muon
 
-# The rates of the last layer's matrix (2 dimensions) and of the biases (1) as multiples of the filters' rate,
-# which does not suit weights that SGD moves, because Muon makes every step of the filters equally long.
-# Jordan's program airbench94_muon (2024) has rates of 0.67 and 0.053 beside 0.24 for the filters. There, the
+# The rates of the last layer's matrix (2 dimensions) and of the biases (1 or none) as multiples of the
+# filters' rate, which does not suit weights that SGD moves, because Muon makes every step of the filters
+# equally long. Jordan's program airbench94_muon (2024) has rates of 0.67 and 0.053 beside 0.24 for the filters. There, the
 # loss is summed over 2,000 images and the logits are divided by the width, 256. Here the loss is a mean,
 # which makes gradients 2,000 times smaller, and the logits are divided by √256, which makes weights of the
 # last layer 16 times smaller and their gradients 16 times larger. The same steps would need rates of
@@ -47,9 +47,10 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     settings: dict[str, Any] = {"lr": recipe.rate, "weight_decay": recipe.weight_decay}
     if recipe.optimizer == "muon":
         trained = [weight for weight in model.parameters() if weight.requires_grad]
-        by_dimensions = {n: [weight for weight in trained if weight.ndim == n] for n in (4, 2, 1)}
-        others = [{"params": by_dimensions[n], "scale": MUON_SCALES[n]} for n in MUON_SCALES]
-        return Muon(by_dimensions[4], [group for group in others if group["params"]], **settings)
+        filters = [weight for weight in trained if weight.ndim > 2]
+        matrices = {"params": [weight for weight in trained if weight.ndim == 2], "scale": MUON_SCALES[2]}
+        vectors = {"params": [weight for weight in trained if weight.ndim < 2], "scale": MUON_SCALES[1]}
+        return Muon(filters, [group for group in (matrices, vectors) if group["params"]], **settings)
     settings["fused"] = True
     if recipe.optimizer == "sgd":
         optimizer = torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True, **settings)

@@ -35,5 +35,5 @@ def test_photographs_of_ones_own_are_trained_on_as_the_page_says(tmp_path, monke
     out = capsys.readouterr().out
     assert "seeds 0-1" in out and "%  pear\n" in out
     add_photographs("train", range(30, 31))
-    with pytest.raises(CourseError, match="was trained on other images than those found here"):
+    with pytest.raises(CourseError, match="was trained or evaluated on other images than those found here"):
         exec(PROGRAM, {})

@@ -126,6 +126,20 @@ def test_a_damaged_file_is_one_sentence(damage, tmp_path):
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_file_with_any_byte_changed_is_refused_or_harmless(tmp_path):
+    path = tmp_path / "any.predictions.gz"
+    predictions.save_predictions(path, {"val": of_the_example()}, {})
+    content, refused = path.read_bytes(), 0
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
+        try:
+            predictions.load_predictions(path)
+        except CourseError as error:
+            assert str(path) in str(error)
+            refused += 1
+    assert refused > 0.9 * len(content)
+
+
 def test_a_later_version_is_named(tmp_path, monkeypatch):
     path = tmp_path / "any.predictions.gz"
     monkeypatch.setattr(predictions, "VERSION", "2")

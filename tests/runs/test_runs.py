@@ -12,7 +12,7 @@ import torch
 from filelock import FileLock
 from scipy import stats
 
-from cifar_lib import CourseError, data, evaluate, recipes, runs, training
+from cifar_lib import CourseError, data, evaluate, models, recipes, runs, training
 
 ONCE = {}
 KEPT = fakes.recorded_names("tiny")
@@ -108,6 +108,37 @@ def test_a_recording_that_was_killed_goes_on(recorded_folder, tiny, monkeypatch)
         again = runs.load_record(fakes.record(tiny, wait=False))
     assert again.result == expected.result
     assert {path.name for path in recorded_folder.iterdir()} == KEPT
+
+
+@pytest.mark.parametrize(("holdout", "what"), [(True, "validation loss"), (False, "test loss")])
+def test_a_training_that_diverges_in_its_last_step_is_not_recorded(holdout, what, recorded_folder, tiny):
+    steep = tiny.replace(model="mlp", options={}, optimizer="sgd", rate=1e20, epochs=1, batch_size=350)
+    steep = steep.replace(schedule="constant", holdout=holdout)
+    for _ in range(2):  # what the first attempt leaves must not hide the reason from the second
+        with pytest.raises(CourseError, match=f"The {what} of 'tiny' became (nan|inf) .*: lower the rate"):
+            runs.train_and_record(steep, 0, progress=False)
+    assert not list(recorded_folder.glob("*.json"))
+
+
+def test_a_network_with_shared_weights_is_recorded_and_goes_on(recorded_folder, tiny, monkeypatch):
+    class Tied(torch.nn.Module):
+        def __init__(self, shape, classes):
+            super().__init__()
+            self.first, self.last = torch.nn.Linear(math.prod(shape), 10), torch.nn.Linear(10, 10)
+            self.middle = torch.nn.Linear(10, 10)
+            self.last.weight = self.middle.weight
+
+        def forward(self, x):
+            return self.last(torch.relu(self.middle(torch.relu(self.first(x.flatten(1))))))
+
+    monkeypatch.setitem(models.MODELS, "tied", Tied)
+    recipe = tiny.replace(model="tied", options={})
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(runs.queue, "as_run", interrupted)
+        runs.train_and_record(recipe, 0, progress=False)
+    runs.train_and_record(recipe, 0, keep_weights=True, progress=False)
+    kept = runs.load_record(runs.record_file("tiny", 0)).network()
+    assert kept.last.weight is kept.middle.weight and kept.last.weight.isfinite().all()
 
 
 def test_a_run_that_another_process_is_at_is_left_to_it(recorded_folder, tiny, no_training):
@@ -330,6 +361,8 @@ def test_another_seed_or_other_images_train(recorded, tiny, toy_images, training
     inverted = data.Images(255 - toy_images.train.pixels, toy_images.train.labels)
     with pytest.raises(Trains):
         runs.run(tiny, replace(toy_images, train=inverted))
+    with pytest.raises(Trains):
+        runs.run(tiny, replace(toy_images, test=toy_images.test[:50]))
     recorded.rename(runs.record_file("tiny", 1))
     with pytest.raises(Trains):
         runs.run(tiny, toy_images, seed=1)

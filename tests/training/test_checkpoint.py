@@ -15,6 +15,7 @@ from trainings import DEVICES, Killed, assert_same
 
 from cifar_lib import CourseError, data, models, training
 from cifar_lib.system import device
+from cifar_lib.system.threads import Threads
 from cifar_lib.training import make_optimizer
 
 
@@ -206,6 +207,14 @@ def test_a_checkpoint_whose_bytes_are_read_as_another_tensor_is_damaged(kind, sa
     assert "is damaged" in saved.refusal()
 
 
+def test_what_was_loaded_no_longer_needs_the_file(saved):
+    """Windows refuses to replace a file that is in use, and the next epoch replaces this one."""
+    saved.load()
+    with open(saved.path, "r+b") as file:
+        file.write(bytes(len(saved.content)))
+    assert {float(state["step"]) for state in saved.optimizer.state.values()} == {11.0}
+
+
 def test_a_folder_in_place_of_a_checkpoint_is_refused(saved):
     saved.path.unlink()
     saved.path.mkdir()
@@ -276,10 +285,11 @@ def test_a_resumed_training_names_all_that_trained_it(tiny, toy_images, tmp_path
         killed_after(1, patch)
         patch.setattr(device, "describe", lambda device: "a first machine")
         patch.setattr(training.Trained, "__init__", partialmethod(training.Trained.__init__, code="old"))
+        patch.setattr(Threads, "describe", lambda _, device: f"{device} with 1 to 2 threads")
         training.train(tiny, toy_images, checkpoint=path)
     resumed = training.train(tiny, toy_images, device="cpu", checkpoint=path)
     assert resumed.code == f"old, then {training.CODE_VERSION}"
-    assert resumed.device.startswith("a first machine, then ") and "CPU" in resumed.device
+    assert resumed.device.startswith("a first machine with 1 to 2 threads, then ") and "CPU" in resumed.device
 
 
 def test_two_machines_that_became_one_are_both_named(tiny, toy_images, tmp_path, monkeypatch):

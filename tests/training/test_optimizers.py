@@ -71,6 +71,23 @@ def test_muon_moves_filters_the_last_layer_and_biases_at_rates_1_11_and_220(tiny
     assert {weight.ndim for weight in biases["params"]} == {1} and len(biases["params"]) == 6
 
 
+def test_muon_moves_every_weight_of_a_network_of_ones_own(tiny):
+    class Mine(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.row, self.scale = torch.nn.Conv1d(3, 4, 3), torch.nn.Parameter(torch.tensor(2.0))
+
+        def forward(self, x):
+            return self.row(x).mean(2) * self.scale
+
+    model = Mine()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = training.make_optimizer(tiny.replace(optimizer="muon"), model)
+    model(torch.rand(2, 3, 8)).sum().backward()
+    optimizer.step()
+    assert not [name for name, value in model.state_dict().items() if torch.equal(value, before[name])]
+
+
 def test_the_papers_optimizer_is_adam_as_it_was_published():
     optimizer = training.make_optimizer(RECIPES["paper"], torch.nn.Linear(2, 2))
     assert type(optimizer) is torch.optim.Adam
