@@ -8,6 +8,7 @@ from torch import nn
 
 from .. import CourseError, models
 from ..recipes import Recipe
+from ..system.files import reading
 
 
 def load_network(file: Path | str, recipe: Recipe, shape: tuple[int, int, int], classes: int) -> nn.Module:
@@ -20,7 +21,7 @@ def load_network(file: Path | str, recipe: Recipe, shape: tuple[int, int, int], 
         classes: the number of its outputs.
 
     Raises:
-        CourseError: the file is missing, damaged, or has the weights of another network.
+        CourseError: the file is missing, damaged, cannot be read, or has the weights of another network.
     """
     network = models.build(recipe, shape, classes)
     try:
@@ -30,6 +31,8 @@ def load_network(file: Path | str, recipe: Recipe, shape: tuple[int, int, int], 
             raise CourseError(
                 f"{file} does not exist: name the file of weights that train or record kept."
             ) from None
+        with reading(file), open(file, "rb"):  # safetensors calls a file missing that may not be opened
+            pass
         raise CourseError(
             f"The weights in {file} are damaged, or not those of {recipe.name!r}: fetch that file again, or "
             f"name another one."

@@ -108,6 +108,22 @@ def remove_left_behind(path: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """A context for what reads files: it says that one cannot be read, instead of passing an `OSError` on.
+
+    Args:
+        path: what is named where the error names no file.
+
+    Raises:
+        CourseError: in the place of each `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise CourseError(f"{error.filename or path} cannot be read: {error.strerror or error}.") from None
+
+
 def explain_os_error(error: OSError, path: str | Path) -> str:
     """One sentence for an `OSError` raised while writing `path`: what was wrong, and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
