@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import fakes
+import psutil
 import pytest
 import together
 import torch
@@ -22,6 +23,7 @@ from cifar_lib import CourseError, data, models, runs, training
 from cifar_lib.data import generated
 from cifar_lib.models.sync_batch_norm import SyncBatchNorm
 from cifar_lib.system import device, distributed
+from cifar_lib.system.threads import available_cores
 
 LIMIT = 300  # seconds for what takes ten on a free machine
 LAUNCHER = 35  # seconds that torchrun gives processes to end before it kills them, and a few more
@@ -295,7 +297,7 @@ def torchrun(monkeypatch):
     monkeypatch.setattr(dist, "get_rank", lambda: found.rank)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: setattr(found, "threads", count))
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(7)), raising=False)
+    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda process: list(range(7)), raising=False)
     for name in ("_store", "_chores"):
         monkeypatch.setattr(distributed, name, None)
     return found
@@ -316,7 +318,7 @@ def test_only_the_first_prints_within_the_group(rank, torchrun, capsys):
 
 @pytest.mark.parametrize(("cores", "threads"), [(7, 3), (8, 4), (1, 1)])
 def test_a_process_takes_its_share_of_the_cores(cores, threads, torchrun, monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)), raising=False)
+    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda process: list(range(cores)), raising=False)
     with distributed.process_group():
         assert torchrun.threads == threads
     assert torchrun.backend == "gloo"
@@ -561,5 +563,5 @@ def test_threads_are_a_fair_share_of_the_cores(processes, launch):
     one = launch(processes, "command", "train", "mlp-quick", "--device", "cpu", "--set", "epochs=1")
     code, out, _, err = one.ended()
     assert code == 0, err
-    cores = 1 if processes == 1 else max(1, len(os.sched_getaffinity(0)) // 2)  # alone, OMP_NUM_THREADS holds
+    cores = 1 if processes == 1 else max(1, len(available_cores()) // 2)  # alone, OMP_NUM_THREADS holds
     assert f"), {cores} thread" in out
