@@ -238,6 +238,26 @@ def test_the_parts_of_a_batch_are_the_batch(processes, few_images, monkeypatch):
         assert max(sizes) - min(sizes) <= 1
 
 
+INCOMPLETE = {
+    "of rows": lambda: nn.BatchNorm1d(4),
+    "of volumes": lambda: nn.BatchNorm3d(4),
+    "without weights": lambda: nn.BatchNorm2d(4, affine=False),
+    "without averages": lambda: nn.BatchNorm2d(4, track_running_stats=False),
+    "without a momentum": lambda: nn.BatchNorm2d(4, momentum=None),
+}
+
+
+@pytest.mark.parametrize("kind", INCOMPLETE)
+def test_a_batch_norm_that_processes_cannot_share_is_named(kind, monkeypatch):
+    """With the statistics of its own part, each process would train another network."""
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    model = nn.Sequential(nn.BatchNorm2d(4), INCOMPLETE[kind]())
+    before = [type(layer) for layer in model]
+    with pytest.raises(CourseError, match=r"cannot share the batch norm '1' .*: train in one process"):
+        models.replicate(model)
+    assert [type(layer) for layer in model] == before
+
+
 def test_one_process_exchanges_nothing(monkeypatch, few_images):
     def exchange(*arguments, **options):
         raise AssertionError("something was exchanged")
