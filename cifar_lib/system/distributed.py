@@ -215,13 +215,18 @@ def print_once(text: str) -> None:
 def exchange(function: Callable[..., T], *arguments: Any, **options: Any) -> T:
     """Call a function of `torch.distributed`, whose errors mean that another process was lost.
 
+    The exception is PyTorch's error that a GPU's memory does not suffice, which is passed on.
+
     Raises:
         CourseError: in the place of each `RuntimeError`, with the first sentence of its reason.
     """
     try:
         return function(*arguments, **options)
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
-        reason = re.sub(r"^\[\S*\] ", "", str(error).splitlines()[0]).partition(". ")[0]
+        said = str(error).strip() or type(error).__name__
+        reason = re.sub(r"^\[\S*\] ", "", said.splitlines()[0]).partition(". ")[0]
         raise CourseError(
             "Another process of this training has ended, or does not answer: look for its message, then "
             f"start again; a recording goes on from its checkpoint ({reason})."

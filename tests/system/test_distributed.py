@@ -403,13 +403,34 @@ def test_processes_that_torchrun_did_not_start(missing, monkeypatch):
         pytest.fail("it has joined")
 
 
-def test_a_lost_process_is_a_sentence(monkeypatch):
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "[/some/pair.cc:561] Connection closed by peer. Good luck.\nAnd much more.",
+            "Connection closed by peer",
+        ),
+        ("", "RuntimeError"),
+        ("\nTimed out", "Timed out"),
+    ],
+)
+def test_a_lost_process_is_a_sentence(said, reason, monkeypatch):
     def lost(*arguments):
-        raise RuntimeError("[/some/pair.cc:561] Connection closed by peer. Good luck.\nAnd much more.")
+        raise RuntimeError(said)
 
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
     monkeypatch.setattr(distributed.dist, "all_reduce", lost)
-    with pytest.raises(CourseError, match=r"^Another process .*\(Connection closed by peer\)\.$"):
+    with pytest.raises(CourseError, match=rf"^Another process .*\({reason}\)\.$"):
+        distributed.all_reduce([torch.ones(2)])
+
+
+def test_too_little_memory_of_a_gpu_is_not_a_lost_process(monkeypatch):
+    def full(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed.dist, "all_reduce", full)
+    with pytest.raises(CourseError, match="GPU has too little free memory"), device.gpu_memory_in_words():
         distributed.all_reduce([torch.ones(2)])
 
 
