@@ -644,6 +644,21 @@ def test_a_file_without_the_networks_weights_is_named(content, tiny, tmp_path, t
     assert said.startswith(f"cifar_lib: {wrong}") and said.count("\n") == 1
 
 
+@pytest.mark.parametrize("content", [None, b"", b"nothing", "cut short"])
+def test_a_file_of_weights_that_cannot_be_opened_is_named_before_the_images_are_loaded(
+    content, tiny, tmp_path, trained, monkeypatch, capsys
+):
+    file = tmp_path / "weights.safetensors"
+    if content == "cut short":
+        save_file({"weight": torch.zeros(200)}, file)
+        fakes.cut(file)
+    elif content is not None:
+        file.write_bytes(content)
+    monkeypatch.setattr(data, "load", lambda name: pytest.fail("the images were loaded"))
+    assert main(["evaluate", "tiny", "--weights", str(file)]) == 2
+    assert str(file) in capsys.readouterr().err
+
+
 def test_list_shows_recipes_images_and_runs_and_prepares_nothing(trained, cache, recorded_folder, capsys):
     main(["train", "tiny", "--set", "epochs=1"])
     (recorded_folder / "bad-seed0.json").write_text("{")

@@ -20,6 +20,7 @@ def run(arguments, output):
     if arguments.weights:
         if recipe is None:
             recipe = next(iter(runs.find_runs(arguments.recipe).values())).recipe
+        runs.weights.check_weights(arguments.weights, recipe)  # before the images, which take longer
         dataset = data.load(recipe.data)
         output(f"{recipe.name}, weights from {arguments.weights}. {dataset}")
         network = runs.load_network(arguments.weights, recipe, dataset.shape, len(dataset.classes))

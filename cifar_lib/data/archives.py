@@ -17,7 +17,7 @@ from pathlib import Path, PureWindowsPath
 from typing import cast
 
 from .. import CourseError
-from .decoding import IMAGE_ENDINGS, LARGEST_IMAGE_FILE, LARGEST_IN_ALL, MOST_FILES
+from .decoding import IMAGE_ENDINGS, LARGEST_IMAGE_FILE, LARGEST_IN_ALL, MOST_FILES, damage_in_words
 
 NUMBERED = re.compile(r"\d+_([A-Za-z]+)")
 ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz")
@@ -29,7 +29,6 @@ DAMAGED_ARCHIVE = (
     zlib.error,
     struct.error,
     EOFError,
-    OSError,
     ValueError,
     RuntimeError,
 )
@@ -39,13 +38,11 @@ def archive_files(archive: Path) -> Iterator[tuple[str, bytes]]:
     """The name and the bytes of each image in a .zip, .tar or gzipped .tar.
 
     Raises:
-        CourseError: the archive is damaged, or an entry could do harm.
+        CourseError: the archive is damaged or cannot be read, or an entry could do harm.
     """
     read = _zip_files if archive.suffix.lower() == ".zip" else _tar_files
-    try:
+    with damage_in_words(archive, f"{archive} is damaged or cut short: fetch it again.", *DAMAGED_ARCHIVE):
         yield from read(archive)
-    except DAMAGED_ARCHIVE:
-        raise CourseError(f"{archive} is damaged or cut short: fetch it again.") from None
 
 
 def _zip_files(archive: Path) -> Iterator[tuple[str, bytes]]:

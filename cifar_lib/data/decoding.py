@@ -1,7 +1,11 @@
 """Image files -> pixels, where nothing of the picture is lost on the way; limits on what is read at all."""
 
+import errno
 import io
 import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +71,30 @@ def as_pixels(content: bytearray, spec: Spec) -> npt.NDArray[np.uint8]:
     A bytearray grows in place where a list of images would have to be copied into one array.
     """
     return np.ndarray((len(content) // math.prod(spec.shape), *spec.shape), np.uint8, content)
+
+
+@contextmanager
+def damage_in_words(path: Path, sentence: str, *kinds: type[Exception]) -> Iterator[None]:
+    """A context for what reads a file that may be damaged.
+
+    Args:
+        sentence: what to say of a damaged file.
+        kinds: the errors, beside `OSError`, that mean damage.
+
+    Raises:
+        CourseError: the file is damaged, or the system does not let it be read, which says nothing about its
+            content.
+    """
+    try:
+        yield
+    except OSError as error:
+        # Readers raise it without a number for content that makes no sense. The system gives a number, but
+        # EINVAL is its answer to a place before the file's beginning, to which only wrong content leads.
+        if error.errno in (None, errno.EINVAL):
+            raise CourseError(sentence) from None
+        raise CourseError(f"{path} cannot be read: {os.strerror(error.errno)}.") from None
+    except kinds:
+        raise CourseError(sentence) from None
 
 
 def content_of(path: Path, largest: int) -> bytes:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from .. import CourseError
 from ..system.files import md5
 from .archives import DAMAGED_ARCHIVE
-from .decoding import LARGEST_IN_ALL, content_of
+from .decoding import LARGEST_IN_ALL, content_of, damage_in_words
 from .folders import Part, entries
 from .specs import Spec
 
@@ -70,17 +70,19 @@ def npz_files_in(place: Path) -> list[Path]:
 def read_npz(files: list[Path], spec: Spec) -> list[Part]:
     """The arrays `x_train` and `x_test`, uint8, and `y_train` and `y_test`, whole numbers."""
     (path,) = files
-    try:
-        with zipfile.ZipFile(io.BytesIO(content_of(path, LARGEST_IN_ALL))) as bundle:
-            arrays = dict[str, Any]()
-            for name in (f"{kind}_{part}" for part in NPZ_PARTS for kind in "xy"):
-                info = bundle.getinfo(f"{name}.npy")
-                if info.file_size > LARGEST_IN_ALL or info.compress_type not in (0, zipfile.ZIP_DEFLATED):
-                    raise ValueError
-                with bundle.open(info) as entry:
-                    arrays[name] = _read_npy(entry.read(info.file_size), NPY_KINDS[name[0]])
-    except (*DAMAGED_ARCHIVE, KeyError, SyntaxError, TypeError, AttributeError, MemoryError, RecursionError):
-        raise CourseError(f"{path} is damaged or not Keras's {path.name}: fetch it again.") from None
+    sentence = f"{path} is damaged or not Keras's {path.name}: fetch it again."
+    kinds = (*DAMAGED_ARCHIVE, KeyError, SyntaxError, TypeError, AttributeError, MemoryError, RecursionError)
+    with (
+        damage_in_words(path, sentence, *kinds),
+        zipfile.ZipFile(io.BytesIO(content_of(path, LARGEST_IN_ALL))) as bundle,
+    ):
+        arrays = dict[str, Any]()
+        for name in (f"{kind}_{part}" for part in NPZ_PARTS for kind in "xy"):
+            info = bundle.getinfo(f"{name}.npy")
+            if info.file_size > LARGEST_IN_ALL or info.compress_type not in (0, zipfile.ZIP_DEFLATED):
+                raise ValueError
+            with bundle.open(info) as entry:
+                arrays[name] = _read_npy(entry.read(info.file_size), NPY_KINDS[name[0]])
     return [(arrays[f"x_{part}"][:, None], arrays[f"y_{part}"]) for part in NPZ_PARTS]
 
 

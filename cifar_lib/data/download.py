@@ -1,5 +1,6 @@
 """Downloads: several mirrors in turn, resumed, never waited for without end, verified before use."""
 
+import os
 import threading
 import time
 from concurrent.futures import Future
@@ -88,7 +89,7 @@ def _what_is_in(folder: Path) -> str:
 
 def _try_mirror(url: str, part: Path, checksum: str) -> str:
     """Ask one mirror; returns "" when `part` is complete and right, else the reason in words."""
-    resumed = part.exists()
+    resumed = part.exists() and part.stat().st_size > 0
     try:
         _append_missing(url, part)
         reason = WRONG
@@ -103,6 +104,8 @@ def _try_mirror(url: str, part: Path, checksum: str) -> str:
         return ""
     if reason == WRONG:
         remove(part)
+        if part.exists():  # on Windows, while another program has it open
+            os.truncate(part, 0)
         if resumed:  # the fault may lie in what was there before
             return _try_mirror(url, part, checksum)
     return reason

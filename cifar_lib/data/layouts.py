@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 
 from .. import CourseError
+from ..system.files import reading
 from . import digits, folders, tables, toronto
 from .archives import ARCHIVE_ENDINGS
 from .decoding import IMAGE_ENDINGS
@@ -124,7 +124,7 @@ class Found:
     def state(self) -> str:
         """SHA-256 of path, size and time of change of every file: another one when any of them changes."""
         digest = hashlib.sha256()
-        with _readable(self.place):
+        with reading(self.place):
             for path in self.files:
                 stat = path.stat()
                 digest.update(
@@ -139,7 +139,7 @@ class Found:
             CourseError: a file is missing or damaged, or does not hold what it should.
         """
         spec = SPECS[self.name]
-        with _readable(self.place):
+        with reading(self.place):
             train, test = self.layout.read(self.files, spec)
         return _checked(train, spec, self.layout), _checked(test, spec, self.layout)
 
@@ -151,7 +151,7 @@ def find(name: str, folder: str | Path) -> Found | None:
         CourseError: a folder cannot be read.
     """
     folder = Path(folder)
-    with _readable(folder):
+    with reading(folder):
         for place, is_said in _places(name, folder):
             for layout in LAYOUTS[name]:
                 files = layout.files_in(place)
@@ -166,7 +166,7 @@ def refuse_look_alikes(name: str, folder: Path) -> None:
     Raises:
         CourseError: something does, in a layout that is not read.
     """
-    with _readable(folder):
+    with reading(folder):
         suspect = next(_look_alikes(SAYS[name], folder), None)
     if suspect is not None:
         title, known = SPECS[name].title, ", ".join(layout.words for layout in LAYOUTS[name])
@@ -236,14 +236,6 @@ def _files_below(place: Path) -> Iterator[Path]:
                 yield path
             elif path.name.lower() in PARTS:
                 yield from (below for each in _folders_below(path) for below in entries(each).values())
-
-
-@contextmanager
-def _readable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CourseError(f"{error.filename or folder} cannot be read: {error.strerror}.") from None
 
 
 def _checked(part: Part, spec: Spec, layout: Layout) -> Images:

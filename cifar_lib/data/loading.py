@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from .. import CourseError
 from ..system import distributed
-from ..system.files import atomic_write
+from ..system.files import atomic_write, reading
 from . import generated, layouts
 from .images import Dataset, Images, fingerprint, put_in_content_order
 from .specs import SPECS, Spec
@@ -84,7 +84,12 @@ def cache_folder(root: Root = None) -> Path:
         return _expanded(os.environ["CIFAR_CACHE"])
     folder = data_folder(root)
     # A folder that is not there yet can be made if the nearest one above it may be written.
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    there = next((place for place in (folder, *folder.absolute().parents) if place.exists()), None)
+    if there is None:  # on Windows alone, where each drive has a root of its own
+        raise CourseError(
+            f"{folder} cannot be used, because there is no {folder.absolute().anchor}: connect that drive, "
+            f"or set CIFAR_DATA to another folder."
+        )
     return folder if os.access(there, os.W_OK) else _user_folder()
 
 
@@ -115,12 +120,33 @@ def _expanded(folder: str | os.PathLike[str]) -> Path:
         raise CourseError(f"{folder} begins with an unknown home folder: write it in full.") from None
 
 
-def _real(name: str, root: Root) -> Dataset:
+def taken_from(name: str, root: Root = None) -> Path | layouts.Found | None:
+    """What `load` takes a data set of `SPECS` from: its prepared file, the originals, or None for a download.
+
+    Raises:
+        CourseError: a folder cannot be read.
+    """
     folder, prepared = data_folder(root), prepared_file(name, root)
     found = layouts.find(name, folder)
-    kept = _open_prepared(prepared, name, folder, found) if prepared.exists() else None
-    if kept is not None:
-        return kept
+    if not prepared.exists():
+        return found
+    try:
+        with safe_open(prepared, "pt") as file:
+            notes = file.metadata()
+        mark = notes["fingerprint"]
+    except (SafetensorError, OSError, KeyError, TypeError):
+        return prepared  # `load` says what is wrong with it
+    if found is not None:
+        return prepared if notes.get("state") == found.state() else found
+    of_this_root = notes.get("root") == _in_full(folder)
+    as_downloaded = mark == SPECS[name].fingerprint
+    return prepared if of_this_root or as_downloaded else None
+
+
+def _real(name: str, root: Root) -> Dataset:
+    folder, found = data_folder(root), taken_from(name, root)
+    if isinstance(found, Path):
+        return _open_prepared(found, name)
     if found is None:
         found = _download(name, folder)
     state = found.state()  # before the reading, so that what changes during it counts as changed
@@ -129,7 +155,7 @@ def _real(name: str, root: Root) -> Dataset:
     dataset = Dataset(name, train, test, SPECS[name].classes, found.layout.words, found.place)
     dataset = dataset.with_fingerprint(mark)
     notes = {"root": _in_full(folder), "place": _in_full(found.place), "state": state}
-    _save_prepared(prepared, dataset, notes | {"test_fingerprint": test_mark})
+    _save_prepared(prepared_file(name, root), dataset, notes | {"test_fingerprint": test_mark})
     return dataset
 
 
@@ -166,18 +192,10 @@ def _save_prepared(path: Path, dataset: Dataset, notes: dict[str, str]) -> None:
         )
 
 
-def _open_prepared(path: Path, name: str, folder: Path, found: layouts.Found | None) -> Dataset | None:
-    """The prepared images, or None where they were made from other originals than those at hand."""
+def _open_prepared(path: Path, name: str) -> Dataset:
     try:
         with safe_open(path, "pt") as file:
             notes = file.metadata()
-            if found is not None:
-                is_of_these = notes.get("state") == found.state()
-            else:
-                is_of_these = notes.get("root") == _in_full(folder)
-                is_of_these |= notes["fingerprint"] == SPECS[name].fingerprint  # as a download would be
-            if not is_of_these:
-                return None
             part = {key: file.get_tensor(key) for key in file.keys()}
         # Copied, because the labels of a variant would keep the whole file in memory as a view into it.
         train = Images(part["train.pixels"], part["train.labels"].clone())
@@ -191,7 +209,8 @@ def _open_prepared(path: Path, name: str, folder: Path, found: layouts.Found | N
             dataset = Dataset(name, train, test, SPECS[name].classes, notes["source"], place)
             return dataset.with_fingerprint(notes["fingerprint"])
     except (SafetensorError, CourseError, KeyError, TypeError, AttributeError, OSError):
-        pass
+        with reading(path), open(path, "rb"):  # safetensors calls a file missing that may not be opened
+            pass
     raise CourseError(f"The prepared file {path} is damaged: delete it, then run again.")
 
 

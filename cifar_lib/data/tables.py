@@ -9,11 +9,12 @@ import operator
 import re
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from .. import CourseError
-from .decoding import LARGEST_IMAGE_FILE, LARGEST_IN_ALL, MOST_FILES, as_pixels, decode
+from .decoding import LARGEST_IMAGE_FILE, LARGEST_IN_ALL, MOST_FILES, as_pixels, damage_in_words, decode
 from .folders import PARTS, Part, entries
 from .specs import Spec
 
@@ -155,7 +156,7 @@ def _parquet_rows(shard: Path, spec: Spec) -> Iterator[Row]:
     import pyarrow.parquet
 
     pyarrow.set_memory_pool(pyarrow.system_memory_pool())  # the default one keeps 30 MB more for itself
-    try:
+    with _damage(shard, spec):
         schema = pyarrow.parquet.read_schema(shard)
         image, label, names = _columns(schema, shard, spec)
         is_struct = pyarrow.types.is_struct(schema.field(image).type)
@@ -175,44 +176,46 @@ def _parquet_rows(shard: Path, spec: Spec) -> Iterator[Row]:
                     _check_lengths(images.dictionary, shard)
                     labels = _labels(batch.column(label).to_pylist(), names, shard, spec)
                     yield from zip(images.to_pylist(), labels, strict=True)
-    except (pyarrow.ArrowException, OSError, KeyError, AttributeError, TypeError, ValueError, OverflowError):
-        raise CourseError(f"{shard} is damaged or not {spec.title}: fetch this file again.") from None
 
 
 def _arrow_rows(shard: Path, spec: Spec) -> Iterator[Row]:
     """The same of an arrow file, which `datasets` writes as a stream without compression."""
     import pyarrow
 
-    try:
-        with pyarrow.memory_map(str(shard)) as file:
-            file.seek(max(0, file.size() - len(END_OF_STREAM)))
-            if file.read() != END_OF_STREAM:
-                raise ValueError("cut short")
-            file.seek(0)
-            messages = pyarrow.ipc.MessageReader.open_stream(file)
-            schema = pyarrow.ipc.read_schema(messages.read_next_message())
-            image, label, names = _columns(schema, shard, spec)
-            rows = 0
-            for message in messages:
-                if message.type != "record batch" or _is_compressed(message.metadata.to_pybytes()):
-                    raise ValueError("it may unpack to more than it seems")
-                batch = pyarrow.ipc.read_record_batch(message, schema)
-                batch.validate(full=True)  # else a length that is not true would lead outside the file
-                rows += len(batch)
-                if rows > MOST_FILES:
-                    raise CourseError(f"{shard} is refused: it holds far more than {spec.title}'s images.")
-                images = batch.column(image)
-                images = images.field("bytes") if pyarrow.types.is_struct(images.type) else images
-                if images.type not in (pyarrow.binary(), pyarrow.large_binary()):
-                    raise ValueError("other types can name one value many times")
-                _check_lengths(images, shard)
-                labels = _labels(batch.column(label).to_pylist(), names, shard, spec)
-                yield from zip((value.as_py() for value in images), labels, strict=True)
-    except (
-        *(pyarrow.ArrowException, OSError, KeyError, AttributeError, TypeError, ValueError, OverflowError),
-        *(StopIteration, EOFError, IndexError, struct.error),
-    ):
-        raise CourseError(f"{shard} is damaged or not {spec.title}: fetch this file again.") from None
+    with _damage(shard, spec), pyarrow.memory_map(str(shard)) as file:
+        file.seek(max(0, file.size() - len(END_OF_STREAM)))
+        if file.read() != END_OF_STREAM:
+            raise ValueError("cut short")
+        file.seek(0)
+        messages = pyarrow.ipc.MessageReader.open_stream(file)
+        schema = pyarrow.ipc.read_schema(messages.read_next_message())
+        image, label, names = _columns(schema, shard, spec)
+        rows = 0
+        for message in messages:
+            if message.type != "record batch" or _is_compressed(message.metadata.to_pybytes()):
+                raise ValueError("it may unpack to more than it seems")
+            batch = pyarrow.ipc.read_record_batch(message, schema)
+            batch.validate(full=True)  # else a length that is not true would lead outside the file
+            rows += len(batch)
+            if rows > MOST_FILES:
+                raise CourseError(f"{shard} is refused: it holds far more than {spec.title}'s images.")
+            images = batch.column(image)
+            images = images.field("bytes") if pyarrow.types.is_struct(images.type) else images
+            if images.type not in (pyarrow.binary(), pyarrow.large_binary()):
+                raise ValueError("other types can name one value many times")
+            _check_lengths(images, shard)
+            labels = _labels(batch.column(label).to_pylist(), names, shard, spec)
+            yield from zip((value.as_py() for value in images), labels, strict=True)
+
+
+def _damage(shard: Path, spec: Spec) -> AbstractContextManager[None]:
+    """A context for reading a table, see `damage_in_words`."""
+    import pyarrow
+
+    sentence = f"{shard} is damaged or not {spec.title}: fetch this file again."
+    kinds = (KeyError, IndexError, AttributeError, TypeError, ValueError, OverflowError)
+    ends = (StopIteration, EOFError, struct.error)
+    return damage_in_words(shard, sentence, pyarrow.ArrowException, *kinds, *ends)
 
 
 def _check_lengths(images: Any, shard: Path) -> None:

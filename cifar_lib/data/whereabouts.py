@@ -1,14 +1,15 @@
 """Where the images are, seen without reading them."""
 
-from . import layouts
+from pathlib import Path
+
 from .generated import GENERATORS
-from .loading import Root, base_and_variant, data_folder, prepared_file
+from .loading import Root, base_and_variant, data_folder, taken_from
 
 
 def whereabouts(name: str, root: Root = None) -> str:
     """Where a data set is, in words: generated, prepared, to be prepared from originals, or not here.
 
-    Nothing is read or checked: `load` does both.
+    No image is read or checked: `load` does both.
 
     Args:
         name, root: as in `load`; a variant is where its data set is.
@@ -19,17 +20,16 @@ def whereabouts(name: str, root: Root = None) -> str:
     name, _ = base_and_variant(name)
     if name in GENERATORS:
         return "generated, needs no files"
-    prepared, folder = prepared_file(name, root), data_folder(root)
-    if prepared.exists():
-        return f"prepared in {prepared}"
-    found = layouts.find(name, folder)
-    if found is not None:
-        return f"not prepared yet; the originals are in {found.place}"
-    return f"not in {folder}: python -m cifar_lib data {name} downloads it"
+    found = taken_from(name, root)
+    if found is None:
+        return f"not in {data_folder(root)}: python -m cifar_lib data {name} downloads it"
+    if isinstance(found, Path):
+        return f"prepared in {found}"
+    return f"not prepared yet; the originals are in {found.place}"
 
 
 def at_hand(name: str, root: Root = None) -> bool:
-    """Whether `load` needs no download for a data set or a variant of it; nothing is read or checked.
+    """Whether `load` needs no download for a data set or a variant of it; no image is read or checked.
 
     Args:
         name, root: as in `load`.
@@ -38,6 +38,4 @@ def at_hand(name: str, root: Root = None) -> bool:
         CourseError: as `whereabouts`.
     """
     base, _ = base_and_variant(name)
-    if base in GENERATORS or prepared_file(base, root).exists():
-        return True
-    return layouts.find(base, data_folder(root)) is not None
+    return base in GENERATORS or taken_from(base, root) is not None

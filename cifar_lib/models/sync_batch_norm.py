@@ -6,8 +6,11 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from .. import CourseError
 from ..system import distributed
+from .kernels.layers import is_complete
 
 
 def replicate(model: nn.Module) -> nn.Module:
@@ -18,14 +21,23 @@ def replicate(model: nn.Module) -> nn.Module:
 
     Returns:
         The same model, changed in place; with one process it is left as it was.
+
+    Raises:
+        CourseError: a batch norm is not a complete `nn.BatchNorm2d`; or as `distributed.all_reduce`.
     """
     if distributed.world_size() == 1:
         return model
+    norms = {name: layer for name, layer in model.named_modules() if isinstance(layer, _BatchNorm)}
+    for name, layer in norms.items():
+        if not is_complete(layer):
+            raise CourseError(
+                f"Several processes cannot share the batch norm {name!r} ({type(layer).__name__}): train in "
+                f"one process, or use nn.BatchNorm2d with weights, running averages and a momentum."
+            )
     # The seed gives all processes the same weights, but those computed from images may differ by processor.
     model.load_state_dict(distributed.on_first(model.state_dict))
-    for layer in model.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.__class__ = SyncBatchNorm  # keeps its weights, averages and settings
+    for layer in norms.values():
+        layer.__class__ = SyncBatchNorm  # keeps its weights, averages and settings
     return model
 
 

@@ -134,6 +134,8 @@ class Recipe(BaseModel):
             fields = {FORMER_NAMES.get(name, name): value for name, value in fields.items()}
             if fields.get("decay_factor") == DECAY_FACTOR:  # a field once, although it never varied
                 del fields["decay_factor"]
+        if "name" not in fields:  # the only field without a default
+            raise CourseError("The recipe has no name.")
         return cls(**fields)
 
     def replace(self, **changes: Any) -> Self:

@@ -18,7 +18,7 @@ from .. import CourseError, data, evaluate, models
 from ..data.images import check_form
 from ..recipes import Recipe
 from ..recipes.recipe import nearest
-from ..system.files import atomic_write
+from ..system.files import atomic_write, reading
 from .predictions import Predictions, load_predictions, predictions_of, save_predictions
 from .record import PREDICTIONS, SCHEMA, WEIGHTS, load_record, record_file, weights_file
 from .replay import held_out
@@ -190,13 +190,7 @@ def load_card(name: str) -> Card:
     Raises:
         CourseError: there is no such network, or its card is damaged.
     """
-    known = [path.stem for path in PRETRAINED.glob("*.json")]
-    if name not in known:
-        raise CourseError(
-            f"No weights of {name!r} come with the library{nearest(name, known)}: choose one of "
-            f"{', '.join(sorted(known))}, or name a file of your own."
-        )
-    return _read_card(PRETRAINED / f"{name}.json")
+    return _read_card(_place(name).with_suffix(".json"))
 
 
 def load_pretrained(name: str = DEFAULT) -> Pretrained:
@@ -205,8 +199,7 @@ def load_pretrained(name: str = DEFAULT) -> Pretrained:
     Raises:
         CourseError: there is no such network, or one of its files is missing or damaged.
     """
-    load_card(name)
-    return load_weights(PRETRAINED / f"{name}{WEIGHTS}")
+    return _of_card(_place(name).with_suffix(WEIGHTS), load_card(name))
 
 
 def load_pretrained_predictions(name: str) -> dict[str, Predictions]:
@@ -218,8 +211,7 @@ def load_pretrained_predictions(name: str) -> dict[str, Predictions]:
     Raises:
         CourseError: there is no such network, or the file is damaged.
     """
-    load_card(name)
-    return load_predictions(PRETRAINED / f"{name}{PREDICTIONS}")[0]
+    return load_predictions(_place(name).with_suffix(PREDICTIONS))[0]
 
 
 def load_weights(path: Path | str) -> Pretrained:
@@ -233,17 +225,17 @@ def load_weights(path: Path | str) -> Pretrained:
     """
     path = Path(path)
     described = path.with_suffix(".json")
-    for file in (path, described):
-        if not file.is_file():
-            raise CourseError(
-                f"{file} was not found: weights are two files of one name, NAME{WEIGHTS} and NAME.json, as "
-                f"python -m cifar_lib record RECIPE --keep-weights writes them."
-            )
-    card, recipe, shape, classes = _description(described)
-    network = load_network(path, recipe, shape, len(classes))
-    temperature = card.temperature if card else 1.0
-    views = recipe.views if card is None else card.views.number if card.views else 1
-    return Pretrained(recipe.name, network, classes, shape, temperature, card, views)
+    _ask_for(path, described)
+    with reading(described):
+        content = described.read_bytes()
+    try:
+        card = Card.model_validate_json(content)
+    except ValidationError:
+        run = load_record(described)
+        shape = tuple(run.model["shape"])
+        network = load_network(path, run.recipe, shape, len(run.class_names))
+        return Pretrained(run.recipe.name, network, run.class_names, shape, views=run.recipe.views)
+    return _of_card(path, card)
 
 
 def publish(name: str, records: Path | str | None = None, folder: Path | str | None = None) -> Card:
@@ -290,7 +282,7 @@ def publish(name: str, records: Path | str | None = None, folder: Path | str | N
     stem = Path(folder or PRETRAINED) / name
     with atomic_write(stem.with_suffix(WEIGHTS)) as aside:
         save_file(weights, aside)
-    checksum = hashlib.sha256(stem.with_suffix(WEIGHTS).read_bytes()).hexdigest()
+    checksum = _checksum(stem.with_suffix(WEIGHTS))
     save_predictions(
         stem.with_suffix(PREDICTIONS),
         predictions,
@@ -354,18 +346,56 @@ def _halved(weights: Tensor) -> Tensor:
     return weights.half() if weights.is_floating_point() else weights
 
 
+def _place(name: str) -> Path:
+    """The path of the files of a network that comes with the library, without their endings."""
+    known = [path.stem for path in PRETRAINED.glob("*.json")]
+    if name not in known:
+        raise CourseError(
+            f"No weights of {name!r} come with the library{nearest(name, known)}: choose one of "
+            f"{', '.join(sorted(known))}, or name a file of your own."
+        )
+    return PRETRAINED / name
+
+
 def _read_card(path: Path) -> Card:
+    with reading(path):
+        content = path.read_bytes()
     try:
-        return Card.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        return Card.model_validate_json(content)
+    except ValidationError:
         raise CourseError(f"The model card {path} is damaged: fetch that file again.") from None
 
 
-def _description(path):
-    """What a JSON file says about the weights beside it: card or None, recipe, shape, classes."""
+def _ask_for(*files: Path) -> None:
+    for file in files:
+        if not file.is_file():
+            raise CourseError(
+                f"{file} was not found: weights are two files of one name, NAME{WEIGHTS} and NAME.json, as "
+                f"python -m cifar_lib record RECIPE --keep-weights writes them."
+            )
+
+
+def _of_card(path: Path, card: Card) -> Pretrained:
+    """The network of a file of weights beside which this card lies."""
+    _ask_for(path)
     try:
-        card = Card.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        run = load_record(path)
-        return None, run.recipe, tuple(run.model["shape"]), run.class_names
-    return card, Recipe.from_record(card.recipe, SCHEMA), card.shape, tuple(card.classes)
+        recipe = Recipe.from_record(card.recipe, SCHEMA)
+    except CourseError as error:
+        raise CourseError(
+            f"The model card {path.with_suffix('.json')} is damaged: fetch that file again. {error}"
+        ) from None
+    # What the card promises was measured with its own weights, and others of the same network fit it as well.
+    if _checksum(path) != card.sha256:
+        raise CourseError(
+            f"The weights in {path} are damaged, or not those of {recipe.name!r} that the card beside them "
+            f"describes (their checksum differs): fetch both files again."
+        )
+    network = load_network(path, recipe, card.shape, len(card.classes))
+    views = card.views.number if card.views else 1
+    return Pretrained(recipe.name, network, tuple(card.classes), card.shape, card.temperature, card, views)
+
+
+def _checksum(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with reading(path), open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 
 from .. import CourseError
+from .threads import available_cores
 
 T = TypeVar("T")
 
@@ -31,9 +32,9 @@ _chores: Any = None  # new_group also promises a number, for a process that is n
 def process_group() -> Iterator[None]:
     """Join the processes that `torchrun` started with this one; within the context only rank 0 prints.
 
-    Each process takes an equal share of the machine's cores, or the GPU of its local rank. It leaves the
-    group at the end of the context. After an error it stays joined until it ends, because `print_once` still
-    needs the other processes to decide which of them prints the error.
+    Each process takes an equal share of the cores that it may use, or the GPU of its local rank. It leaves
+    the group at the end of the context. After an error it stays joined until it ends, because `print_once`
+    still needs the other processes to decide which of them prints the error.
 
     Raises:
         CourseError: the others cannot be reached, or WORLD_SIZE was set by something other than `torchrun`.
@@ -57,7 +58,7 @@ def process_group() -> Iterator[None]:
     )
     _chores = exchange(dist.new_group, backend="gloo", timeout=CHORE)
     # torchrun gives each process one thread, however many cores there are.
-    torch.set_num_threads(max(1, _available_cores() // local_world_size))
+    torch.set_num_threads(max(1, len(available_cores()) // local_world_size))
     if torch.cuda.is_available():
         torch.cuda.set_device(local_rank() % torch.cuda.device_count())
     with redirect_stdout(None) if rank() else nullcontext():
@@ -214,19 +215,19 @@ def print_once(text: str) -> None:
 def exchange(function: Callable[..., T], *arguments: Any, **options: Any) -> T:
     """Call a function of `torch.distributed`, whose errors mean that another process was lost.
 
+    The exception is PyTorch's error that a GPU's memory does not suffice, which is passed on.
+
     Raises:
         CourseError: in the place of each `RuntimeError`, with the first sentence of its reason.
     """
     try:
         return function(*arguments, **options)
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
-        reason = re.sub(r"^\[\S*\] ", "", str(error).splitlines()[0]).partition(". ")[0]
+        said = str(error).strip() or type(error).__name__
+        reason = re.sub(r"^\[\S*\] ", "", said.splitlines()[0]).partition(". ")[0]
         raise CourseError(
             "Another process of this training has ended, or does not answer: look for its message, then "
             f"start again; a recording goes on from its checkpoint ({reason})."
         ) from error
-
-
-def _available_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from .. import CourseError
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+PROCESS_NUMBERS = "/proc/self/ns/pid"  # the process's namespace of process numbers, on Linux alone
 OPEN_ELSEWHERE = 32  # ERROR_SHARING_VIOLATION, on Windows alone
 
 
@@ -31,7 +32,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path, whose file replaces `path` in one step when the block ends without an error.
 
     When the block fails, the temporary file is removed and what stood at `path` is untouched. What a
-    killed process left beside `path` is removed by the next one that writes there on the same machine.
+    killed process left beside `path` is removed by the next one that writes there on the same machine, and
+    in the same container where there is one.
 
     Raises:
         CourseError: the folder cannot be written, or the disk is full.
@@ -101,11 +103,27 @@ def acquire(lock: BaseFileLock, blocking: bool = True) -> None:
 
 
 def remove_left_behind(path: Path) -> None:
-    """Remove the folders that killed processes of this machine left beside `path` while writing it."""
+    """Remove the folders that killed processes of this machine or container left beside `path`."""
     for folder in path.parent.glob(f"{glob.escape(_prefix(path))}*.part"):
         number = folder.name.removeprefix(_prefix(path)).partition("-")[0]
         if number.isdigit() and not _is_alive(int(number)):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """A context for what reads files: it says that one cannot be read, instead of passing an `OSError` on.
+
+    Args:
+        path: what is named where the error names no file.
+
+    Raises:
+        CourseError: in the place of each `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise CourseError(f"{error.filename or path} cannot be read: {error.strerror or error}.") from None
 
 
 def explain_os_error(error: OSError, path: str | Path) -> str:
@@ -131,8 +149,13 @@ def _prefix(path: Path) -> str:
     """How the names of the folders begin in which this machine writes `path`; a process number follows.
 
     The machine is named because on a disk that several share, a process number says nothing about the others.
+    Containers of one machine may have its name, but on Linux each set of process numbers has a number itself.
     """
-    return f".{path.name}.{platform.node()}-"
+    try:
+        numbers = os.stat(PROCESS_NUMBERS).st_ino
+    except OSError:  # other systems
+        numbers = 0
+    return f".{path.name}.{platform.node()}-{numbers}-"
 
 
 def _is_alive(process: int) -> bool:

@@ -1,4 +1,4 @@
-"""How many threads a training on a CPU uses: one per core that other programs leave free.
+"""How many threads a training on a CPU uses: one per core that it may use and other programs leave free.
 
 The threads of a step wait for one another without releasing their cores. So when another program needs one of
 the cores, all threads wait whenever it runs: with a thread per core, a training took 3.8 times as long beside
@@ -9,12 +9,25 @@ free core it took 1.6 times as long in both cases.
 import os
 import sys
 import time
+from typing import Any
 
 import psutil
 import torch
 from tqdm.auto import tqdm
 
 FIRST_LOOK, NEXT_LOOK = 0.3, 1.0  # seconds
+
+
+def available_cores() -> list[int]:
+    """The numbers of the logical processors that this process may use, as psutil counts them.
+
+    On Linux and Windows a container, a cluster's queue or the user may allow it a part of the machine's.
+    Elsewhere it may use all of them.
+    """
+    process = psutil.Process()
+    allowed = process.cpu_affinity() if hasattr(process, "cpu_affinity") else []
+    # Windows names none for a process that spans more than 64 of them.
+    return allowed or list(range(psutil.cpu_count() or 1))
 
 
 class Threads:
@@ -33,6 +46,7 @@ class Threads:
         self.most = torch.get_num_threads()
         self.adapts = device.type == "cpu" and self.most > 1 and "OMP_NUM_THREADS" not in os.environ
         self.least, self._shown, self._more_were_free = self.most, shown, False
+        self._cores = available_cores()
         self._look()
         self._wait(FIRST_LOOK)
 
@@ -48,7 +62,7 @@ class Threads:
         before = self._seen
         busy, own, now = self._look()
         others = max(0.0, busy - before[0] - (own - before[1])) / (now - before[2])
-        self._adapt(max(1, min(self.most, int(psutil.cpu_count() - others + 0.5))))
+        self._adapt(max(1, min(self.most, int(len(self._cores) - others + 0.5))))
         self._wait(NEXT_LOOK)
 
     def describe(self, device: str) -> str:
@@ -74,13 +88,21 @@ class Threads:
             self.least = free
 
     def _look(self) -> tuple[float, float, float]:
-        """Processor seconds used so far by all programs and by this one, and the time now in seconds."""
-        times = psutil.cpu_times()
-        idle = times.idle + getattr(times, "iowait", 0.0)
-        # Linux counts the time of virtual machines twice: as guest, and within user or nice.
-        guest = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
-        self._seen = sum(times) - idle - guest, time.process_time(), time.perf_counter()
+        """Seconds used so far of the available cores by all programs and by this one, and the time now."""
+        cores = psutil.cpu_times(percpu=True)
+        if max(self._cores) < len(cores):  # some containers show their own cores alone, under other numbers
+            cores = [cores[number] for number in self._cores]
+        busy = sum(map(_busy, cores))
+        self._seen = busy, time.process_time(), time.perf_counter()
         return self._seen
 
     def _wait(self, seconds: float) -> None:
         self._next = time.perf_counter() + seconds
+
+
+def _busy(times: Any) -> float:
+    """The seconds that a core has worked, of its seconds by kind."""
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    # Linux counts the time of virtual machines twice: as guest, and within user or nice.
+    guest = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+    return sum(times) - idle - guest

@@ -11,11 +11,11 @@ from .muon import Muon
 
 # The rates of the last layer's matrix (2 dimensions) and of the biases (1 or none) as multiples of the
 # filters' rate, which does not suit weights that SGD moves, because Muon makes every step of the filters
-# equally long. Jordan's program airbench94_muon (2024) has rates of 0.67 and 0.053 beside 0.24 for the filters. There, the
-# loss is summed over 2,000 images and the logits are divided by the width, 256. Here the loss is a mean,
-# which makes gradients 2,000 times smaller, and the logits are divided by √256, which makes weights of the
-# last layer 16 times smaller and their gradients 16 times larger. The same steps would need rates of
-# 0.67 / 0.24 · 2,000 / 16² = 22 and 0.053 / 0.24 · 2,000 = 440. These are half of that.
+# equally long. Jordan's program airbench94_muon (2024) has rates of 0.67 and 0.053 beside 0.24 for the
+# filters. There, the loss is summed over 2,000 images and the logits are divided by the width, 256. Here the
+# loss is a mean, which makes gradients 2,000 times smaller, and the logits are divided by √256, which makes
+# weights of the last layer 16 times smaller and their gradients 16 times larger. The same steps would need
+# rates of 0.67 / 0.24 · 2,000 / 16² = 22 and 0.053 / 0.24 · 2,000 = 440. These are half of that.
 MUON_SCALES = {2: 11, 1: 220}
 
 

@@ -433,6 +433,19 @@ def test_a_wrong_partial_file_does_not_spoil_a_good_mirror(content, size, fetch,
     assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
 
 
+def test_a_wrong_partial_file_that_another_program_has_open_is_asked_for_twice_at_most(
+    fetch, server, folder, monkeypatch
+):
+    systems.play_windows(monkeypatch)
+    part = folder / f"{NAME}.part"
+    part.write_bytes(CONTENT[::-1])
+    with part.open():
+        assert "because another program has it open: close that" in refusal(fetch, "good")
+    assert len(server.asked) == 2
+    fetch("good")
+    assert fakes.snapshot(folder) == {folder / NAME: CONTENT}
+
+
 @pytest.mark.parametrize("first", ["page_cut", "cut"])
 @pytest.mark.parametrize("second", ["other_rest", "other_start", "wrong"])
 def test_what_two_mirrors_began_differently_is_begun_anew(first, second, fetch, folder):

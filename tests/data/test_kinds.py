@@ -15,13 +15,14 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import scipy.io
+import systems
 import torch
 from PIL import Image
 from refusals import assert_not_loaded, refusal
 from torchvision import datasets
 
 from cifar_lib import data
-from cifar_lib.data import download, layouts, toronto
+from cifar_lib.data import digits, download, layouts, toronto
 
 CLASSES = data.SPECS["cifar10"].classes
 SORTED = "airplane bird car cat deer dog frog horse ship truck".split()  # as `imagefolder` sorts them
@@ -517,6 +518,27 @@ def test_a_folder_that_cannot_be_read_beside_it(folder, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", closed)
     assert_read(folder, "class folders")
+
+
+CLOSED = {
+    "a zip": lambda folder: fakes.write_classes(folder, FILES, ".zip"),
+    "a tar": lambda folder: fakes.write_classes(folder, FILES, ".tar"),
+    "a packed tar": lambda folder: fakes.write_classes(folder, FILES, ".tgz"),
+    "parquet": lambda folder: write_tables(folder)[0],
+    "arrow": lambda folder: write_tables(folder, "cifar10/{}/data-00000-of-00001.arrow")[0],
+    "npz": lambda folder: put(folder, {"mnist.npz": fakes.npz(DIGITS)}) / "mnist.npz",
+    "a file of MNIST": lambda folder: put(folder, dict.fromkeys(digits.FILES, b"")) / digits.FILES[0],
+    "the binary version": lambda folder: put(folder, fakes.binary_files(PARTS)) / BATCH,
+}
+BATCH = next(name for name in fakes.binary_files(PARTS) if "data_batch_1" in name)
+
+
+@pytest.mark.parametrize("kind", CLOSED)
+def test_a_file_that_may_not_be_read_is_not_called_damaged(kind, folder, monkeypatch):
+    path = CLOSED[kind](folder)
+    systems.close_to_readers(path, monkeypatch)
+    name = "mnist" if kind in ("npz", "a file of MNIST") else "cifar10"
+    assert refusal(data.load, name) == f"{path} cannot be read: Permission denied."
 
 
 # MNIST

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fakes
 import pytest
+import systems
 import torch
 from refusals import assert_not_loaded, refusal
 from safetensors.torch import save_file
@@ -274,6 +275,26 @@ def test_a_root_that_is_a_file(tmp_path, monkeypatch):
     text = refusal(data.load, "cifar10", tmp_path / "file" / "deeper")
     assert "cannot be written: a file stands where a folder is needed" in text
     assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_drive_that_is_not_there(monkeypatch):
+    """On Windows each has a root of its own, so no folder above is there either."""
+    monkeypatch.delenv("CIFAR_CACHE")
+    monkeypatch.setattr(Path, "exists", lambda path, **options: False)
+    text = refusal(data.load, "cifar10", "/drive/images")
+    drive = Path("/").absolute()
+    assert text == (
+        f"{Path('/drive/images')} cannot be used, because there is no {drive}: connect that drive, or set "
+        "CIFAR_DATA to another folder."
+    )
+
+
+def test_a_prepared_file_that_may_not_be_read_is_not_called_damaged(parts, monkeypatch):
+    path = data.prepared_file("cifar10")
+    data.load("cifar10")
+    fakes.cut(path)  # safetensors says of both that they cannot be opened
+    systems.close_to_readers(path, monkeypatch)
+    assert refusal(data.load, "cifar10") == f"{path} cannot be read: Permission denied."
 
 
 def test_a_download_that_leaves_nothing(monkeypatch):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import fakes
 import pytest
+import systems
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from cifar_lib import CourseError, data, evaluate, models, recipes, runs
 from cifar_lib.runs import pretrained
@@ -202,6 +203,38 @@ def test_files_that_are_missing_or_damaged_are_named(copied):
     with pytest.raises(CourseError, match=r"study\.json is not a recorded run"):
         weights.write_bytes(b"")
         runs.load_weights(weights)
+
+
+def test_weights_that_are_not_those_of_the_card_are_refused(copied):
+    """Those of another training fit the same network, and the card's accuracies are not theirs."""
+    path = copied / "study.safetensors"
+    save_file({key: torch.zeros_like(value) for key, value in load_file(path).items()}, path)
+    for open_them in (lambda: runs.load_pretrained("study"), lambda: runs.load_weights(path)):
+        with pytest.raises(CourseError, match=r"study\.safetensors are damaged, or not .* fetch both files"):
+            open_them()
+
+
+def test_a_card_whose_recipe_has_no_name_is_damaged(copied):
+    path = copied / "study.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    del card["recipe"]["name"]
+    path.write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(CourseError, match=r"model card .*study\.json is damaged: .* The recipe has no name"):
+        runs.load_weights(copied / "study.safetensors")
+
+
+def test_a_card_is_read_once(copied, monkeypatch):
+    read, paths = Path.read_bytes, []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: paths.append(path.name) or read(path))
+    assert runs.load_pretrained("study").card.name == "study"
+    assert paths.count("study.json") == 1
+
+
+@pytest.mark.parametrize("ending", [".json", ".safetensors"])
+def test_a_file_that_may_not_be_read_is_not_called_damaged(ending, copied, monkeypatch):
+    systems.close_to_readers(copied / f"study{ending}", monkeypatch)
+    with pytest.raises(CourseError, match=rf"study\{ending} cannot be read: Permission denied\.$"):
+        runs.load_pretrained("study")
 
 
 def test_publish_measures_the_rounded_weights(recorded_folder, tmp_path, tiny, monkeypatch):

@@ -1,9 +1,13 @@
 """Rules of other systems, played on this one."""
 
+import builtins
 import errno
+import io
 import os
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 try:
@@ -37,6 +41,24 @@ def play_windows(monkeypatch):
     monkeypatch.setattr(os, "fsync", flush)
     monkeypatch.setattr(Path, "unlink", remove)
     monkeypatch.setattr(os, "replace", rename)
+
+
+def close_to_readers(path, monkeypatch):
+    """A file that its reader may not open, as the system says it; an administrator may open all."""
+
+    def closing(opening):
+        def opened(file, *arguments, **options):
+            if not isinstance(file, int) and os.fspath(file) == os.fspath(path):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
+            return opening(file, *arguments, **options)
+
+        return opened
+
+    for place, name in (
+        *((io, "open"), (io, "FileIO"), (builtins, "open")),
+        *((pyarrow, "memory_map"), (pyarrow.parquet, "read_schema")),
+    ):
+        monkeypatch.setattr(place, name, closing(getattr(place, name)))
 
 
 def take_locks_away(monkeypatch, code=errno.ENOLCK):

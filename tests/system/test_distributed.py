@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import fakes
+import psutil
 import pytest
 import together
 import torch
@@ -22,6 +23,7 @@ from cifar_lib import CourseError, data, models, runs, training
 from cifar_lib.data import generated
 from cifar_lib.models.sync_batch_norm import SyncBatchNorm
 from cifar_lib.system import device, distributed
+from cifar_lib.system.threads import available_cores
 
 LIMIT = 300  # seconds for what takes ten on a free machine
 LAUNCHER = 35  # seconds that torchrun gives processes to end before it kills them, and a few more
@@ -236,6 +238,26 @@ def test_the_parts_of_a_batch_are_the_batch(processes, few_images, monkeypatch):
         assert max(sizes) - min(sizes) <= 1
 
 
+INCOMPLETE = {
+    "of rows": lambda: nn.BatchNorm1d(4),
+    "of volumes": lambda: nn.BatchNorm3d(4),
+    "without weights": lambda: nn.BatchNorm2d(4, affine=False),
+    "without averages": lambda: nn.BatchNorm2d(4, track_running_stats=False),
+    "without a momentum": lambda: nn.BatchNorm2d(4, momentum=None),
+}
+
+
+@pytest.mark.parametrize("kind", INCOMPLETE)
+def test_a_batch_norm_that_processes_cannot_share_is_named(kind, monkeypatch):
+    """With the statistics of its own part, each process would train another network."""
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    model = nn.Sequential(nn.BatchNorm2d(4), INCOMPLETE[kind]())
+    before = [type(layer) for layer in model]
+    with pytest.raises(CourseError, match=r"cannot share the batch norm '1' .*: train in one process"):
+        models.replicate(model)
+    assert [type(layer) for layer in model] == before
+
+
 def test_one_process_exchanges_nothing(monkeypatch, few_images):
     def exchange(*arguments, **options):
         raise AssertionError("something was exchanged")
@@ -295,7 +317,7 @@ def torchrun(monkeypatch):
     monkeypatch.setattr(dist, "get_rank", lambda: found.rank)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: setattr(found, "threads", count))
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(7)), raising=False)
+    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda process: list(range(7)), raising=False)
     for name in ("_store", "_chores"):
         monkeypatch.setattr(distributed, name, None)
     return found
@@ -316,7 +338,7 @@ def test_only_the_first_prints_within_the_group(rank, torchrun, capsys):
 
 @pytest.mark.parametrize(("cores", "threads"), [(7, 3), (8, 4), (1, 1)])
 def test_a_process_takes_its_share_of_the_cores(cores, threads, torchrun, monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)), raising=False)
+    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda process: list(range(cores)), raising=False)
     with distributed.process_group():
         assert torchrun.threads == threads
     assert torchrun.backend == "gloo"
@@ -381,13 +403,34 @@ def test_processes_that_torchrun_did_not_start(missing, monkeypatch):
         pytest.fail("it has joined")
 
 
-def test_a_lost_process_is_a_sentence(monkeypatch):
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "[/some/pair.cc:561] Connection closed by peer. Good luck.\nAnd much more.",
+            "Connection closed by peer",
+        ),
+        ("", "RuntimeError"),
+        ("\nTimed out", "Timed out"),
+    ],
+)
+def test_a_lost_process_is_a_sentence(said, reason, monkeypatch):
     def lost(*arguments):
-        raise RuntimeError("[/some/pair.cc:561] Connection closed by peer. Good luck.\nAnd much more.")
+        raise RuntimeError(said)
 
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
     monkeypatch.setattr(distributed.dist, "all_reduce", lost)
-    with pytest.raises(CourseError, match=r"^Another process .*\(Connection closed by peer\)\.$"):
+    with pytest.raises(CourseError, match=rf"^Another process .*\({reason}\)\.$"):
+        distributed.all_reduce([torch.ones(2)])
+
+
+def test_too_little_memory_of_a_gpu_is_not_a_lost_process(monkeypatch):
+    def full(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed.dist, "all_reduce", full)
+    with pytest.raises(CourseError, match="GPU has too little free memory"), device.gpu_memory_in_words():
         distributed.all_reduce([torch.ones(2)])
 
 
@@ -561,5 +604,5 @@ def test_threads_are_a_fair_share_of_the_cores(processes, launch):
     one = launch(processes, "command", "train", "mlp-quick", "--device", "cpu", "--set", "epochs=1")
     code, out, _, err = one.ended()
     assert code == 0, err
-    cores = 1 if processes == 1 else max(1, len(os.sched_getaffinity(0)) // 2)  # alone, OMP_NUM_THREADS holds
+    cores = 1 if processes == 1 else max(1, len(available_cores()) // 2)  # alone, OMP_NUM_THREADS holds
     assert f"), {cores} thread" in out

@@ -150,10 +150,12 @@ def write_and_die(path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there no process is taken for dead")
 def test_what_belongs_to_others_is_left(tmp_path, monkeypatch):
-    """To another machine, another file, nobody known, a living process, or one of another user."""
+    """To another machine or container, another file, nobody known, a living process, another user's."""
     path, dead, foreign, unheard = tmp_path / "place" / "file", 2**22 + 1, 2**22 + 2, 2**70
-    here = f".file.{platform.node()}-"
-    others = [f".file.elsewhere-{dead}-x.part", f".files.{platform.node()}-{dead}-x.part", ".file.part"]
+    monkeypatch.setattr(files, "PROCESS_NUMBERS", tmp_path / "none")  # as on other systems than Linux
+    here = f".file.{platform.node()}-0-"
+    others = [f".file.elsewhere-0-{dead}-x.part", f".files.{platform.node()}-0-{dead}-x.part", ".file.part"]
+    others.append(f".file.{platform.node()}-1-{dead}-x.part")
     others += [f"{here}{number}-x.part" for number in ("notes", os.getpid(), os.getppid(), foreign, unheard)]
     for name in (*others, f"{here}{dead}-x.part"):
         (path.parent / name).mkdir(parents=True)
@@ -167,6 +169,19 @@ def test_what_belongs_to_others_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "kill", refuse)
     files.remove_left_behind(path)
     assert {found.name for found in path.parent.iterdir()} == set(others)
+
+
+def test_what_a_container_of_the_same_name_writes_is_left(path, tmp_path, monkeypatch):
+    """Its processes have numbers of their own, so none of them is known here."""
+    monkeypatch.setattr(files, "_is_alive", lambda process: False)
+    with files.atomic_write(path) as theirs:
+        theirs.write_text("theirs")
+        (tmp_path / "ours").touch()
+        monkeypatch.setattr(files, "PROCESS_NUMBERS", tmp_path / "ours")
+        with files.atomic_write(path) as ours:
+            ours.write_text("ours")
+        assert path.read_text() == "ours"
+    assert path.read_text() == "theirs"
 
 
 def test_a_file_is_flushed_and_replaced_where_windows_rules_hold(path, monkeypatch):

@@ -13,7 +13,7 @@ from cifar_lib.system import threads
 @pytest.fixture
 def machine(monkeypatch):
     """Four cores, a clock that the test moves on, and a count of threads that nothing really uses."""
-    state = SimpleNamespace(now=100.0, others=0.0, own=0.0, count=4)
+    state = SimpleNamespace(now=100.0, others=0.0, own=0.0, count=4, cores=4)
 
     def pass_time(seconds, others, own=4.0):
         state.now += seconds
@@ -24,15 +24,23 @@ def machine(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(threads.time, "perf_counter", lambda: state.now)
     monkeypatch.setattr(threads.time, "process_time", lambda: state.own)
-    monkeypatch.setattr(threads.psutil, "cpu_count", lambda: 4)
-    monkeypatch.setattr(threads.psutil, "cpu_times", lambda: Times(state.own, state.others, 50.0))
+    allow(monkeypatch, lambda: list(range(state.cores)))
+    monkeypatch.setattr(
+        *(threads.psutil, "cpu_times"),
+        lambda percpu: [Times(state.own / state.cores, state.others / state.cores, 50.0)] * state.cores,
+    )
     monkeypatch.setattr(torch, "get_num_threads", lambda: state.count)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: setattr(state, "count", count))
     return state
 
 
+def allow(monkeypatch, cores):
+    """Let this process use no more than these cores of the machine."""
+    monkeypatch.setattr(threads.psutil.Process, "cpu_affinity", lambda process: cores(), raising=False)
+
+
 class Times(tuple):
-    """As psutil gives them: this program's seconds, those of others, those of nobody."""
+    """As psutil gives them for a core: this program's seconds, those of others, those of nobody."""
 
     def __new__(cls, *times):
         return super().__new__(cls, times)
@@ -54,9 +62,9 @@ def test_it_takes_the_cores_that_others_leave_and_at_least_one(machine, others, 
     assert step(machine, threads.Threads(CPU), others) == left
 
 
-def test_it_never_takes_more_than_at_the_start(machine, monkeypatch):
+def test_it_never_takes_more_than_at_the_start(machine):
     """PyTorch takes one thread for two logical processors of the same core."""
-    monkeypatch.setattr(threads.psutil, "cpu_count", lambda: 8)
+    machine.cores = 8
     look = threads.Threads(CPU)
     assert [step(machine, look, others) for others in (0, 0, 5, 0, 0)] == [4, 4, 3, 3, 4]
 
@@ -75,11 +83,34 @@ Linux = namedtuple("Linux", "user nice idle iowait guest guest_nice", defaults=[
 )
 def test_seconds_in_which_a_core_worked_count_once(second, left, machine, monkeypatch):
     times = iter([Linux(), second])
-    monkeypatch.setattr(threads.psutil, "cpu_times", lambda: next(times))
+    monkeypatch.setattr(threads.psutil, "cpu_times", lambda percpu: [next(times), *[Linux()] * 3])
     look = threads.Threads(CPU)
     machine.now += 1
     look()
     assert machine.count == left
+
+
+@pytest.mark.parametrize(("busy", "left"), [({4, 9}, 1), ({4}, 1), ({0, 1, 2, 3}, 2), (set(range(64)), 1)])
+@pytest.mark.parametrize("number_of_first", [0, 100])
+def test_only_the_cores_that_it_may_use_count(busy, left, number_of_first, machine, monkeypatch):
+    """As in a container with a part of the machine's cores, of which some show those alone."""
+    allow(monkeypatch, lambda: [number_of_first + 4, number_of_first + 9])
+    monkeypatch.setattr(threads.psutil, "cpu_times", lambda percpu: worked)
+    shown = (4, 9) if number_of_first else range(64)
+    worked, machine.count = [Linux()] * len(shown), 2
+    look = threads.Threads(CPU)
+    machine.now += 1
+    worked = [Linux(user=1.0) if core in busy else Linux(idle=1.0) for core in shown]
+    look()
+    assert machine.count == left
+
+
+def test_where_the_system_names_no_cores_all_of_them_count(monkeypatch):
+    """macOS cannot say which a process may use, and some systems do not say how many there are."""
+    monkeypatch.delattr(threads.psutil.Process, "cpu_affinity", raising=False)
+    for told, cores in ((3, [0, 1, 2]), (None, [0])):
+        monkeypatch.setattr(threads.psutil, "cpu_count", lambda told=told: told)
+        assert threads.available_cores() == cores
 
 
 def test_it_takes_fewer_at_once_and_more_only_when_they_are_free_twice(machine):

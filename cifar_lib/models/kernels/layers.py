@@ -12,20 +12,24 @@ VECTOR = 16  # batch norm's backward pass is slow where channels are not a multi
 def quicken(model: nn.Module) -> nn.Module:
     """Replace a network's batch norms and ReLUs by those of this module, in place, and return it.
 
-    Names, weights and results stay the same. Nothing is replaced in a network on a GPU; batch norms without
-    weights, running averages or a fixed momentum are left alone.
+    Names, weights and results stay the same. Nothing is replaced in a network on a GPU; batch norms that are
+    not complete are left alone.
     """
     if next(model.parameters()).device.type == "cpu":
         for layer in model.modules():
             if type(layer) is nn.ReLU:
                 layer.__class__ = ReLU
-            elif type(layer) is nn.BatchNorm2d and _is_complete(layer):
+            elif is_complete(layer):
                 layer.__class__ = BatchNorm
     return model
 
 
-def _is_complete(norm: nn.BatchNorm2d) -> bool:
-    return all(part is not None for part in (norm.weight, norm.running_mean, norm.momentum))
+def is_complete(layer: nn.Module) -> bool:
+    """Whether this is `nn.BatchNorm2d` itself, with weights, running averages and a fixed momentum."""
+    if type(layer) is not nn.BatchNorm2d:
+        return False
+    parts = (layer.weight, layer.bias, layer.running_mean, layer.momentum)
+    return all(part is not None for part in parts)
 
 
 class BatchNorm(nn.BatchNorm2d):

@@ -106,6 +106,18 @@ def test_other_kinds_of_layers_are_left_alone(kind):
     assert [type(layer) for layer in network] == [kind, OwnReLU]
 
 
+@pytest.mark.parametrize("missing", ["weight", "bias", "running_mean", "momentum"])
+def test_a_batch_norm_that_lacks_a_part_is_left_alone_and_trains(missing):
+    layer = nn.BatchNorm2d(4)
+    setattr(layer, missing, None)
+    if missing == "running_mean":
+        layer.running_var = None
+    kernels.quicken(nn.Sequential(layer, nn.ReLU(), nn.Conv2d(4, 1, 1)))(
+        torch.randn(2, 4, 3, 3)
+    ).sum().backward()
+    assert type(layer) is nn.BatchNorm2d
+
+
 def test_on_another_device_nothing_is_replaced():
     network = kernels.quicken(nn.Sequential(nn.BatchNorm2d(4), nn.ReLU()).to("meta"))
     assert [type(layer) for layer in network] == [nn.BatchNorm2d, nn.ReLU]
