@@ -358,24 +358,12 @@ def memory(job):
         if job.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
         model = job.train(recipe, dataset).model
-        peaks = {"training": _peak(job.device)}
+        peaks = {"training": loop.peak_memory(job.device)}
         evaluate.predict(model, dataset.test.pixels, recipe.views)
-        found[name] = peaks | {"with the test": _peak(job.device)}
+        found[name] = peaks | {"with the test": loop.peak_memory(job.device)}
         shown = ", ".join(f"{what} {peak / 1e9:.2f} GB" for what, peak in found[name].items())
         lines.append(f"{name}, batch {recipe.batch_size}, {len(dataset.train):,} images: {shown}")
         yield found | {"lines": lines}
-
-
-def _peak(device):
-    """Bytes: of the tensors on a GPU; on a CPU of the process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    if sys.platform == "win32":
-        return psutil.Process().memory_info().peak_wset
-    import resource  # Windows does not have it
-
-    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def paper(job, compiled=False):

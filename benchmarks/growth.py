@@ -10,13 +10,13 @@ python benchmarks/growth.py --images 5000
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import replace
 
+import loop
 import torch
 
 from cifar_lib import data, recipes, training
@@ -36,10 +36,7 @@ def one_epoch(batch, width, images, threads, device, dataset):
     given = data.load(dataset)
     recipe = recipes.get("paper").replace(epochs=1, batch_size=batch, options={"width": width}, holdout=False)
     trained = training.train(recipe, replace(given, train=given.train[:images]), device=device)
-    seconds = trained.history[0]["training_seconds"]
-    if devices.select_device(device).type == "cuda":
-        return seconds, torch.cuda.max_memory_allocated()
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+    return trained.history[0]["training_seconds"], loop.peak_memory(devices.select_device(device))
 
 
 def prepare(dataset):

@@ -16,6 +16,7 @@ import sys
 import time
 from dataclasses import replace
 
+import psutil
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -102,12 +103,22 @@ def compare(dataset, device, images, epochs, rounds):
     return results
 
 
-def worker(name, device):
-    """Train the paper's network for an epoch, and print how much memory this process held at most."""
+def peak_memory(device):
+    """The most memory that was held at a time, in bytes: by the tensors on a GPU; on a CPU by the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
     import resource  # here, because Windows does not have it
 
+    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def worker(name, device):
+    """Train the paper's network for an epoch, and print how much memory this process held at most."""
     training.train(recipes.get("paper").replace(epochs=1), data.load(name), device=device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+    peak = peak_memory(torch.device("cpu"))
     print(f"peak memory of training the paper's network, whole process: {peak / 1e9:.2f} GB")
 
 

@@ -16,11 +16,13 @@ import sys
 import time
 from dataclasses import replace
 
+import psutil
 import torch
 
 from cifar_lib import data, models, recipes, training
 from cifar_lib.system import device as devices
 from cifar_lib.system import distributed
+from cifar_lib.system.threads import available_cores
 
 
 def worker(batch, threads, steps):
@@ -92,7 +94,7 @@ def main():
     if arguments.worker:
         return worker(*arguments.worker, arguments.steps)
 
-    places = torch.cuda.device_count() or len(os.sched_getaffinity(0))
+    places = torch.cuda.device_count() or len(available_cores())
     several = [n for n in (2, 4, 8) if n <= places]
     ways = [(1, 1), *((n, places // n) for n in several)]
     if not torch.cuda.is_available():
@@ -124,7 +126,7 @@ def main():
             print(f"  {processes} × {threads} thread{'s' if threads > 1 else ' '}  {text}")
     machine = turns[ways[-1]][0]["device"]
     print(f"\n{machine}; {arguments.steps} steps a turn, median of {arguments.rounds} turns")
-    print(f"load of the machine at the end, in processes: {os.getloadavg()[0]:.1f}")
+    print(f"load of the machine at the end, in processes: {psutil.getloadavg()[0]:.1f}")
     return None
 
 

@@ -34,6 +34,10 @@ LANGUAGE = {
 
 
 def main(wanted):
+    names = [path.name for path in chapters()]
+    for word in wanted:
+        if not any(name.startswith(word) for name in names):
+            sys.exit(f"No chapter begins with {word!r}: write 01 to {names[-1][:2]}.")
     for path in chapters():
         if not wanted or path.name.startswith(tuple(wanted)):
             print(path.name, flush=True)

@@ -346,6 +346,11 @@ def test_train_takes_seed_and_changed_fields(asked):
     assert recipe.data == "toy/shuffled"
 
 
+def test_more_seeds_than_anybody_means_are_too_many(tiny, capsys):
+    assert main(["record", "paper", "--seeds", "0-9999"]) == 2
+    assert "0-9999 are too many seeds: name fewer than 10,000." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "seeds"), [("0", [0]), ("3", [3]), ("1-2", [1, 2]), ("2-2", [2]), ("0,2", [0, 2])]
 )

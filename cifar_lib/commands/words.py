@@ -30,7 +30,9 @@ def seeds(text):
             found = [int(part) for part in text.split(",")]
     except ValueError:
         found = []
-    if not found or len(found) == MOST_SEEDS:
+    if len(found) >= MOST_SEEDS:
+        raise CourseError(f"{text} are too many seeds: name fewer than {MOST_SEEDS:,}.")
+    if not found:
         raise CourseError(f"Seeds are written 0-4 or 0,2,5, not {text!r}.")
     return found
 

@@ -23,7 +23,8 @@ class Augmentation:
         shift: the most pixels by which an image is shifted each way.
         border: what comes in where an image moves away, see `augment`.
         window: height and width of a window that is cut out at a random place: up to `shift` pixels
-            from the middle, or anywhere in the image if that is further. None keeps the whole image.
+            from the middle, or as far as the image reaches if that is further. Where image and window differ
+            by an odd number of pixels, no window reaches the last row and column. None keeps the whole image.
         side: shrink the images to this height and width, see `shrink`; None keeps their own.
     """
 
@@ -80,7 +81,7 @@ def augment(
         shifts: int64 [2, N] on the images' device, see `draw_shifts`; None moves no image.
         mirrored: bool [N] on the images' device, which images to mirror; None mirrors none.
         border: what comes in where an image moves away: "black", or the "mirror" image of its border.
-        side: height and width of the result, cut from the middle before the shift; None keeps all of it.
+        side: H and W of the result, cut from the middle before the shift; None keeps all of it.
 
     Raises:
         CourseError: there is no such border.

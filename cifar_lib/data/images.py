@@ -184,6 +184,8 @@ def _in_words(values: object) -> str:
 def fingerprint(images: Images) -> str:
     """SHA-256 over all images and their labels, in hexadecimal; it does not depend on their order.
 
+    Images of another shape but with the same bytes have the same fingerprint. They must be on the CPU.
+
     Raises:
         CourseError: a label is not from 0 to 255.
     """

@@ -65,7 +65,7 @@ def _is_never_sure(files: list[Path], spec: Spec) -> bool:
     return False
 
 
-CIFAR10, MNIST = SPECS["cifar10"], SPECS["mnist"]
+CIFAR10 = SPECS["cifar10"]
 TABLES = [
     Layout(
         f"Hugging Face {kind} files",

@@ -6,7 +6,7 @@ from images, float32 [N, C, H, W], to logits [N, classes]. To train one of your 
 
 import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -98,9 +98,16 @@ def _takes(network: Callable[..., nn.Module], name: str) -> bool:
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
+def _parameters(network: Callable[..., nn.Module]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(network, eval_str=True).parameters  # annotations may be written as text
+    except NameError:  # of names that only a type checker imports
+        return inspect.signature(network).parameters
+
+
 def _check_kinds(network: Callable[..., nn.Module], options: dict[str, Any]) -> None:
     """Make sure that options are of the kind that the network takes: any text would count as true."""
-    parameters = inspect.signature(network).parameters
+    parameters = _parameters(network)
     for name, value in options.items():
         kind = parameters[name].annotation if name in parameters else None
         if kind is bool and not isinstance(value, bool):

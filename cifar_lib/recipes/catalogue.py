@@ -212,20 +212,20 @@ RECIPES = {
 
 
 def get(name: str) -> Recipe:
-    """The recipe of that name; "NAME-quick" gives the quick form of NAME.
+    """The recipe of that name, as a copy; "NAME-quick" gives the quick form of NAME.
 
     Raises:
         CourseError: there is none; the sentence suggests the most similar name.
     """
     if name in RECIPES:
-        return RECIPES[name]
+        return RECIPES[name].model_copy(deep=True)  # whoever changes its options changes no other recipe
     if name.removesuffix("-quick") in RECIPES:
         return RECIPES[name.removesuffix("-quick")].quick()
     raise CourseError(f"There is no recipe {name!r}{nearest(name, RECIPES)}: see recipes.RECIPES.")
 
 
 def under_own_name(recipe: Recipe) -> Recipe:
-    """The recipe under a name that no other recipe has, as NAME+3F2A9C1B; one of the book's keeps its own.
+    """The recipe under a name that no other recipe has, as NAME+3f2a9c1b; one of the book's keeps its own.
 
     The eight digits are those of a hash of all fields but the name, so the same changes give the same name.
     """

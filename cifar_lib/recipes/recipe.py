@@ -53,7 +53,7 @@ Truth = Annotated[bool, Field(description="True or False")]
 
 
 class Recipe(BaseModel):
-    """What to train, on what, and how. A recipe cannot be changed; `replace` makes another.
+    """What to train, on what, and how. The fields cannot be set; `replace` makes another recipe.
 
     pydantic checks the fields, so that a wrong value gives the same sentence from Python, from the command
     line and from a file.

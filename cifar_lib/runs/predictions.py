@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from .. import CourseError, evaluate
 from ..data import Images
-from ..system.files import atomic_write
+from ..system.files import atomic_write, reading
 
 VERSION = "1"
 STEPS = 255  # a probability is kept as a whole number of 255ths
@@ -171,14 +171,17 @@ def _save(path, tensors, notes):
 
 
 def _load(path, what):
+    path = Path(path)
+    with reading(path):
+        if not path.exists():
+            raise CourseError(f"{what} {path} are missing: fetch that file again, or record the run.")
+        packed = path.read_bytes()
     try:
-        with gzip.open(io.BytesIO(Path(path).read_bytes())) as file:
+        with gzip.open(io.BytesIO(packed)) as file:
             content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
             raise ValueError("too large")
         tensors, notes = load(content), _notes(content)
-    except FileNotFoundError:
-        raise CourseError(f"{what} {path} are missing: fetch that file again, or record the run.") from None
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, SafetensorError):
         raise CourseError(_damaged(path, what)) from None
     if notes.get("version") != VERSION:

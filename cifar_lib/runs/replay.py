@@ -157,7 +157,7 @@ def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run
             "test_fingerprint": dataset.test_fingerprint,
             "classes": list(dataset.classes),
         },
-        seed=seed,
+        seed=int(seed),
         history=trained.history,
         result=_result(found, losses, parts),
         environment={

@@ -85,7 +85,8 @@ def training_dtype(device: torch.device) -> torch.dtype:
     """The dtype of the matrix products and convolutions of a training step: the fastest that is safe.
 
     It is bfloat16 where the hardware multiplies it natively, float16 on older GPUs (whose small range needs
-    the gradient scaler of `training.train`) and float32 elsewhere. Weights and evaluation are always float32.
+    the gradient scaler of `training.train_epoch`) and float32 elsewhere. Weights and evaluation are always
+    float32.
     """
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= (8, 0)

@@ -48,7 +48,10 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         aside = Path(folder) / path.name
         yield aside
         fsync(aside)  # before the rename: a machine that stops must not leave the new name on an empty file
-        os.chmod(aside, 0o644)  # safetensors makes its files readable by their owner alone
+        # safetensors makes its files readable by their owner alone, whatever the user's umask allows.
+        usual = aside.with_name("usual")
+        usual.touch()
+        os.chmod(aside, usual.stat().st_mode & 0o777)
         os.replace(aside, path)
     except OSError as error:
         raise CourseError(explain_os_error(error, path)) from None

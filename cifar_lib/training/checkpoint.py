@@ -30,7 +30,7 @@ class RunKey:
 
     def as_text(self) -> str:
         """The whole key as JSON, which a checkpoint contains."""
-        return json.dumps([self.recipe.as_dict(), self.images, self.seed], sort_keys=True)
+        return json.dumps([self.recipe.as_dict(), self.images, self.seed], sort_keys=True, default=int)
 
     @property
     def file_name(self) -> str:

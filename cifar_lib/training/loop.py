@@ -62,6 +62,7 @@ def train(
             checkpoint, `torch.compile` does not work here, or a GPU has too little free memory.
     """
     setup = set_up(recipe, dataset, seed, device)
+    seed = int(seed)  # it may be one of numpy's, which PyTorch does not take everywhere
     trained, device_here = Trained(setup.model), devices.describe(setup.device)
     key, history = RunKey(recipe, dataset.key, seed), trained.history
     if checkpoint is not None and checkpoint.exists():

@@ -24,6 +24,11 @@ def notebook(tmp_path):
     return path
 
 
+def test_a_chapter_that_does_not_exist_is_named():
+    with pytest.raises(SystemExit, match=r"No chapter begins with '5': write 01 to 10\."):
+        execute.main(["5"])
+
+
 def test_a_second_execution_writes_the_same_bytes(notebook):
     execute.execute(notebook)
     first = notebook.read_bytes()

@@ -89,6 +89,16 @@ def test_a_network_that_cannot_be_is_one_sentence(changes, words):
     assert shown.count("Traceback") == 1  # the error of the check itself would say nothing more
 
 
+def test_kinds_of_options_may_be_annotated_as_text(monkeypatch):
+    class Written(Own):
+        def __init__(self, shape, classes, deep: "bool" = False):
+            super().__init__(shape, classes)
+
+    monkeypatch.setitem(models.MODELS, "own", Written)
+    with pytest.raises(CourseError, match=r"options\.deep is true or false, not 'no'"):
+        models.build(recipes.RECIPES["paper"].replace(model="own", options={"deep": "no"}), (3, 32, 32))
+
+
 class Own(nn.Module):
     """A network that a reader might add to `MODELS`."""
 

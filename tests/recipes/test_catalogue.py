@@ -90,7 +90,7 @@ def test_a_variation_changes_one_thing(name, base, fields):
 def test_recipes_are_found_by_the_name_they_bear():
     for name, recipe in RECIPES.items():
         assert name == recipe.name
-        assert recipes.get(name) is recipe
+        assert recipes.get(name) == recipe
         assert recipes.get(f"{name}-quick") == recipe.quick()
 
 
@@ -107,6 +107,15 @@ def test_recipes_are_found_by_the_name_they_bear():
 def test_an_unknown_name_is_answered_with_the_nearest(name, words):
     with pytest.raises(CourseError, match=words):
         recipes.get(name)
+
+
+@pytest.mark.parametrize("name", ["study", "study-quick", "fast94"])
+def test_a_recipe_that_was_got_shares_nothing_with_the_books(name):
+    before = recipes.get(name).as_dict()
+    mine = recipes.get(name)
+    mine.options["width"] = 99
+    mine.sides.append([0.9, 16])
+    assert recipes.get(name).as_dict() == before
 
 
 def test_only_the_books_recipes_keep_their_names():

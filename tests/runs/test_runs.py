@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import fakes
+import numpy as np
 import pytest
 import systems
 import torch
@@ -298,6 +299,11 @@ def test_weights_are_kept_only_when_asked_for(recorded_folder, tiny):
     assert {path.name for path in recorded_folder.iterdir()} == KEPT
 
 
+def test_a_seed_may_be_numpys(recorded_folder, tiny):
+    runs.train_and_record(tiny.replace(epochs=1), np.int64(3), progress=False)
+    assert runs.load_record(runs.record_file("tiny", 3)).seed == 3
+
+
 def test_an_identical_run_is_replayed(recorded, tiny, toy_images, no_training, capsys):
     for images in (None, toy_images):
         kept = runs.run(tiny, images)
@@ -441,7 +447,7 @@ def test_recorded_runs_come_by_seed(recorded, recorded_folder, tiny):
 
 
 def test_the_quick_profile_takes_the_quick_form(monkeypatch, capsys):
-    assert runs.recipe_for_profile("study") is recipes.RECIPES["study"]
+    assert runs.recipe_for_profile("study") == recipes.RECIPES["study"]
     monkeypatch.setenv("CIFAR_PROFILE", "quick")
     assert runs.recipe_for_profile("study") == recipes.RECIPES["study"].quick()
     assert runs.recipe_for_profile("study-quick") == recipes.RECIPES["study"].quick()

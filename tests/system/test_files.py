@@ -34,14 +34,19 @@ def test_the_file_replaces_what_was_there_when_the_block_ends(path):
     assert fakes.snapshot(path.parent) == {path: b"after"}
 
 
-def test_missing_folders_are_made_and_all_may_read_the_file(tmp_path):
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_missing_folders_are_made_and_whoever_the_user_lets_may_read_the_file(umask, mode, tmp_path):
     path = tmp_path / "a" / "b" / "file"
-    with files.atomic_write(str(path)) as aside:
-        aside.write_text("whole")
-        aside.chmod(0o600)
+    before = os.umask(umask)
+    try:
+        with files.atomic_write(str(path)) as aside:
+            aside.write_text("whole")
+            aside.chmod(0o400)
+    finally:
+        os.umask(before)
     assert path.read_text() == "whole"
     if os.name != "nt":
-        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+        assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
 def test_the_content_is_on_the_disk_before_the_file_gets_its_name(path, monkeypatch):

@@ -61,7 +61,7 @@ class _MosaicGradient(torch.autograd.Function):
         return of_x, of_weight
 
 
-def _gradients(gradient: Tensor, x: Tensor, weight: Tensor, wanted: list[bool]) -> tuple[Tensor, Tensor]:
+def _gradients(gradient: Tensor, x: Tensor, weight: Tensor, wanted: list[bool]) -> Any:
     """PyTorch's gradients of the inputs and of the weights of `usual`, None for one that is not wanted.
 
     `torch.nn.grad` has functions for this, which forget the memory order of x.

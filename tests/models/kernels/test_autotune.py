@@ -52,6 +52,13 @@ def test_the_quickest_way_is_measured_once_and_kept_for_the_next_process(clock, 
     assert list(json.loads(kept.read_text()).values()) == [FAST_MOSAIC]
 
 
+def test_the_first_measurement_may_be_made_in_an_evaluation(cache):
+    x, weight = torch.rand(40, 4, 8, 8), torch.rand(4, 4, 3, 3)
+    with torch.no_grad():
+        found = kernels.convolve(x, weight)
+    torch.testing.assert_close(found, torch.nn.functional.conv2d(x, weight, padding=1), rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize(("milliseconds", "way"), [(4.74, "winograd"), (4.76, "usual")])
 def test_another_way_is_taken_if_it_saves_five_per_cent(milliseconds, way, clock):
     clock.times = dict.fromkeys(FAST_MOSAIC, 5.0) | {"winograd": milliseconds}
