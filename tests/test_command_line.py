@@ -247,7 +247,7 @@ def test_without_a_holdout_nothing_is_said_of_validation(recorded_folder, tiny, 
     [
         (["train", "fast72-quick", "--set", "rate=1e308"], "rate is a number of at least 0"),
         (["train", "mlp-quick", "--set", "shift=300000000"], "more than the images' 32"),
-        (["record", "mlp-quick", "--seeds", "0-99999999999999999999"], "Seeds are written 0-4"),
+        (["record", "mlp-quick", "--seeds", "0-99999999999999999999"], "are too many seeds"),
         (["record", "mlp-quick", "--folder", "a\0b"], "cannot be the name of a file"),
         (["record", "mlp-quick", "--folder", "x" * 300], "cannot be written"),
     ],
