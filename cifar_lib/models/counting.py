@@ -13,7 +13,7 @@ def count_flops(model: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> 
     """Floating-point operations of the forward pass of one image; a multiply-add counts as two.
 
     Counted are the products of convolutions and linear layers, without biases, batch norm, activations
-    and pooling. The model keeps its weights, and in the end its layers are all in the mode of the whole.
+    and pooling. The model keeps its weights and its mode, which all of its layers then have.
 
     Args:
         shape: channels, height, width of the image.

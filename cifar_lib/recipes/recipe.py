@@ -53,7 +53,7 @@ Truth = Annotated[bool, Field(description="True or False")]
 
 
 class Recipe(BaseModel):
-    """What to train, on what, and how. The fields cannot be set; `replace` makes another recipe.
+    """What to train, on what, and how. Its fields cannot be set; `replace` makes another.
 
     pydantic checks the fields, so that a wrong value gives the same sentence from Python, from the command
     line and from a file.

@@ -30,7 +30,8 @@ class RunKey:
 
     def as_text(self) -> str:
         """The whole key as JSON, which a checkpoint contains."""
-        return json.dumps([self.recipe.as_dict(), self.images, self.seed], sort_keys=True, default=int)
+        content = [self.recipe.as_dict(), self.images, self.seed]
+        return json.dumps(content, sort_keys=True, default=int)  # a seed may be one of numpy's numbers
 
     @property
     def file_name(self) -> str:
@@ -101,15 +102,15 @@ def load_checkpoint(path: Path, key: RunKey, trained: Trained, optimizer: torch.
             raise ValueError("epochs out of order")
         unused = set(json.loads(notes.get("unused", "[]")))
         _restore(tensors, unused, key.recipe.optimizer, trained.model, optimizer)
-        trained.code = then(notes["code"], trained.code)
+        trained.code = with_latest(notes["code"], trained.code)
         trained.device = notes["device"]
     except (RuntimeError, ValueError, IndexError, KeyError, TypeError) as error:
         raise CourseError(other) from error
     trained.history[:], trained.seconds = history, seconds
 
 
-def then(before: str, now: str) -> str:
-    """The names of all that trained a network so far, in order: those of `before`, if any, and `now`."""
+def with_latest(before: str, now: str) -> str:
+    """All that trained a network so far, by name and in order; `before` is "" at the start."""
     if not before:
         return now
     return before if before.split(", then ")[-1] == now else f"{before}, then {now}"

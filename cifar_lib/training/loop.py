@@ -18,7 +18,7 @@ from ..system import device as devices
 from ..system import distributed
 from ..system.threads import Threads
 from .callbacks import Callback, told
-from .checkpoint import RunKey, load_checkpoint, save_checkpoint, then
+from .checkpoint import RunKey, load_checkpoint, save_checkpoint, with_latest
 from .optimizers import training_loss
 from .setup import augmentation_at, set_up
 from .trained import Trained
@@ -95,7 +95,7 @@ def train(
             entry |= {"seconds": round(seconds, 3), "training_seconds": round(training_seconds, 3)}
             history.append(entry)
             trained.seconds += seconds
-            trained.device = then(earlier_devices, threads.describe(device_here))
+            trained.device = with_latest(earlier_devices, threads.describe(device_here))
             if checkpoint is not None and first:
                 save_checkpoint(checkpoint, key, trained, setup.optimizer)
             for callback in callbacks:
