@@ -130,7 +130,8 @@ def test_an_epoch_drawn_at_once_has_the_draws_of_its_steps(
 
 
 @pytest.mark.parametrize(
-    ("shift", "window", "reach"), [(0, None, 0), (4, None, 4), (0, 28, 2), (3, 28, 3), (1, 26, 3), (0, 31, 0)]
+    ("shift", "window", "reach"),
+    [(0, None, 0), (4, None, 4), (0, 28, 2), (0, 27, 2), (3, 28, 3), (1, 26, 3), (0, 31, 0)],
 )
 def test_a_view_moves_by_its_shift_or_within_the_image(shift, window, reach):
     assert data.Augmentation(shift=shift, window=window).reach(32) == reach
