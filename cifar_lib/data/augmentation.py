@@ -1,5 +1,6 @@
 """How images are changed for training: shifted, mirrored, cropped or shrunk, all drawn from a seed."""
 
+import operator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -58,6 +59,11 @@ class Augmentation:
         middle place is half a pixel above and left of the image's.
         """
         return self.shift if self.window is None else max(self.shift, (side - self.window) // 2)
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A generator of random numbers on the CPU. PyTorch's own method refuses the whole numbers of numpy."""
+    return torch.Generator().manual_seed(operator.index(seed))
 
 
 def draw_shifts(n: int, reach: int, generator: torch.Generator, *batches: int) -> Tensor:
