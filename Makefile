@@ -68,7 +68,7 @@ mutants: $(READY)  ## does a test notice each small change of the library? hours
 	$(BIN)/mutmut results
 
 clean:
-	rm -rf _build mutants .venv .venv-oldest cifar_lib.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf _build mutants .venv .venv-oldest cifar_lib.egg-info .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -87,7 +87,8 @@ def run(name, seconds, arguments, folder):
         except subprocess.TimeoutExpired:
             failure = f"It was ended because it took more than {seconds + GRACE:.0f} s."
         finally:
-            end(process)
+            if process.returncode is None:  # otherwise its number may be another process's by now
+                end(process)
     kept = _read(file) or before | {"part": name, "rehearsal": arguments.rehearse, "done": False}
     kept.pop("failure", None)
     if failure:

@@ -7,6 +7,7 @@ The answers are folded, which needs no JavaScript and works in Jupyter and Colab
 
 import tomllib
 from pathlib import Path
+from string import ascii_lowercase
 
 import nbformat
 
@@ -48,7 +49,7 @@ def parts(number, question):
     """The markdown of a question with its choices, and that of its answer."""
     choices = "\n".join(
         f"- ({letter}) {choice}"
-        for letter, choice in zip("abcd", question["choices"], strict=False)
+        for letter, choice in zip(ascii_lowercase, question["choices"], strict=False)
     )
     asked = f"**{number}.** {question['ask']}\n\n{choices}"
     return asked, f"**({question['right']})** {question['because']}"

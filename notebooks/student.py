@@ -53,7 +53,7 @@ def student_edition(notebook):
                 cell = stub(cell)
             elif is_check(cell):
                 cell.source = cell.source.replace("check()", "check(strict=True)")
-                cell.metadata["nbgrader"] = notes(cell, grade=True)
+                cell.metadata["nbgrader"] = notes(cell)
         cells.append(cell)
         if is_open(cell, ids):
             cells.append(answer(cell))
@@ -80,7 +80,7 @@ def answer(cell):
     """The cell for the text that answers an open exercise."""
     new = nbformat.v4.new_markdown_cell("*Your answer, with cells of code below it:*")
     new.id = cell.id.replace("exercise", "answer", 1)
-    new.metadata["nbgrader"] = notes(new, solution=True, grade=True)
+    new.metadata["nbgrader"] = notes(new, solution=True)
     return new
 
 
@@ -88,20 +88,21 @@ def stub(cell):
     number = re.match(r"# @title Solution (\d+)", cell.source)[1]
     new = nbformat.v4.new_code_cell(STUB.format(number=number))
     new.id = cell.id
-    new.metadata["nbgrader"] = notes(cell, solution=True, grade=True)
+    new.metadata["nbgrader"] = notes(cell, solution=True)
     return new
 
 
-def notes(cell, solution=False, grade=False):
-    """What nbgrader asks: who writes the cell, and whether it brings points."""
+def notes(cell, solution=False):
+    """What nbgrader asks: who writes the cell, and how many points it brings."""
     return {
-        "grade": grade,
+        "grade": True,
         "grade_id": cell.id,
         "locked": not solution,
         "schema_version": 3,
         "solution": solution,
         "task": False,
-    } | ({"points": POINTS} if grade else {})
+        "points": POINTS,
+    }
 
 
 if __name__ == "__main__":

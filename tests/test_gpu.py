@@ -86,6 +86,11 @@ def test_a_part_that_fails_or_hangs_leaves_the_others_alone(report, gpu):
     assert not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == "zombie"
 
 
+def test_what_has_ended_by_itself_is_not_ended_again(report, gpu, monkeypatch):
+    monkeypatch.setattr(gpu, "end", lambda process: pytest.fail("the number may be another process's"))
+    assert "good has measured" in report("--only", "good")
+
+
 def test_what_is_done_is_not_done_again_and_what_failed_comes_last(report):
     report("--only", "failing", "good")
     text = report("--only", "failing", "good", "silent")

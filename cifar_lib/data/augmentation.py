@@ -1,5 +1,6 @@
 """How images are changed for training: shifted, mirrored, cropped or shrunk, all drawn from a seed."""
 
+import operator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -54,9 +55,15 @@ class Augmentation:
         """The most pixels by which the view of an image of this side moves from the middle.
 
         A window of 28 in an image of 32 can move 2 pixels without leaving it. With a `shift` of 3 it
-        moves up to 3 and takes in one row or column of the border.
+        moves up to 3 and takes in one row or column of the border. A window of 27 moves 2 pixels, too: its
+        middle place is half a pixel above and left of the image's.
         """
         return self.shift if self.window is None else max(self.shift, (side - self.window) // 2)
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A generator of random numbers on the CPU. PyTorch's own method refuses the whole numbers of numpy."""
+    return torch.Generator().manual_seed(operator.index(seed))
 
 
 def draw_shifts(n: int, reach: int, generator: torch.Generator, *batches: int) -> Tensor:
@@ -75,13 +82,17 @@ def augment(
     border: Border = "black",
     side: int | None = None,
 ) -> Tensor:
-    """Shift each image by its own draw, and mirror some; uint8 [N, C, H, W] -> uint8 [N, C, H, W].
+    """Shift each image by its own draw, and mirror some.
 
     Args:
+        pixels: uint8 [N, C, H, W].
         shifts: int64 [2, N] on the images' device, see `draw_shifts`; None moves no image.
         mirrored: bool [N] on the images' device, which images to mirror; None mirrors none.
         border: what comes in where an image moves away: "black", or the "mirror" image of its border.
         side: H and W of the result, cut from the middle before the shift; None keeps all of it.
+
+    Returns:
+        uint8 [N, C, H, W], or [N, C, side, side] with `side`.
 
     Raises:
         CourseError: there is no such border.

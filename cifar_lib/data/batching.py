@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import CourseError
-from .augmentation import Augmentation, augment, draw_shifts
+from .augmentation import Augmentation, augment, draw_shifts, seeded
 from .images import Images
 
 VALIDATION_SHARE = 0.1
@@ -59,7 +59,7 @@ def epoch_seed(seed: int, epoch: int) -> int:
     The factor is larger than the number of epochs that anyone trains, so no epoch of one seed shares
     its draws with an epoch of another, as it would if the two numbers were merely added.
     """
-    return seed * 1_000_003 + epoch
+    return int(seed) * 1_000_003 + int(epoch)  # numpy's 32 bits would overflow
 
 
 def batches(
@@ -84,7 +84,7 @@ def batches(
     """
     # Drawn for the whole epoch and sent at once, so that no step waits for the CPU.
     steps, device = len(images) // size, images.labels.device
-    generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
+    generator = seeded(epoch_seed(seed, epoch))
     order = torch.randperm(len(images), generator=generator)[: steps * size].view(steps, size)[:, shard]
     flip, window, side = augmentation.flip, augmentation.window, augmentation.side
     reach = augmentation.reach(images.pixels.shape[-1])
@@ -94,7 +94,7 @@ def batches(
         shifts = draw_shifts(size, reach, generator, steps)[..., shard].to(device, non_blocking=True)
     if flip:
         # From the seed alone, so that the draw is the same in each epoch and its parity decides.
-        draws = torch.Generator().manual_seed(seed)
+        draws = seeded(seed)
         turned = (torch.rand(len(images), generator=draws) < 0.5) ^ bool(epoch % 2)
         mirrored = turned[order].to(device, non_blocking=True)
     order = order.to(device, non_blocking=True)

@@ -22,8 +22,8 @@ def toy(n_train: int = 2_000, n_test: int = 500) -> Dataset:
     return _dataset("toy", _draw(n_train, seed=1), _draw(n_test, seed=2), TOY_CLASSES)
 
 
-def digits(n_train: int = 1_500) -> Dataset:
-    """Digits, uint8 [N, 1, 28, 28], randomly ordered: the first `n_train` to train on, the rest to test."""
+def digits() -> Dataset:
+    """Digits, uint8 [N, 1, 28, 28], randomly ordered: the first 1,500 to train on, the other 297 to test."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -33,7 +33,7 @@ def digits(n_train: int = 1_500) -> Dataset:
     labels = torch.from_numpy(bunch.target).long()
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
     images = Images(pixels[order], labels[order])
-    return _dataset("digits", images[:n_train], images[n_train:], tuple("0123456789"))
+    return _dataset("digits", images[:1_500], images[1_500:], tuple("0123456789"))
 
 
 GENERATORS: dict[str, Callable[[], Dataset]] = {"toy": toy, "digits": digits}

@@ -182,9 +182,10 @@ def _in_words(values: object) -> str:
 
 
 def fingerprint(images: Images) -> str:
-    """SHA-256 over all images and their labels, in hexadecimal; it does not depend on their order.
+    """SHA-256 over the bytes of all images and their labels, in hexadecimal.
 
-    Images of another shape but with the same bytes have the same fingerprint. They must be on the CPU.
+    It depends neither on the order of the images nor on their device. Images of another shape but with the
+    same bytes have the same fingerprint.
 
     Raises:
         CourseError: a label is not from 0 to 255.
@@ -198,7 +199,7 @@ def fingerprint(images: Images) -> str:
 
 
 def _digests(images: Images) -> list[bytes]:
-    pixels = images.pixels.numpy()
+    pixels = images.pixels.cpu().numpy()
     return [
         hashlib.sha256(bytes([label]) + image.tobytes()).digest()
         for image, label in zip(pixels, images.labels.tolist(), strict=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 
-from .augmentation import augment, draw_shifts
+from .augmentation import augment, draw_shifts, seeded
 from .batching import shrink
 from .images import Images
 
@@ -25,7 +25,7 @@ def shift(images: Images, right: int = 0, down: int = 0) -> Images:
 def shuffle_pixels(images: Images, seed: int = 0) -> Images:
     """The pixels of each image in a shuffled order, which is the same for all images and channels."""
     n, channels, height, width = images.pixels.shape
-    order = torch.randperm(height * width, generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(height * width, generator=seeded(seed))
     return Images(images.pixels.flatten(2)[:, :, order].view(n, channels, height, width), images.labels)
 
 
@@ -44,7 +44,7 @@ def resize(images: Images, side: int = 28) -> Images:
 
 def shift_randomly(images: Images, reach: int = 6, seed: int = 0) -> Images:
     """Each image moved by a draw of its own, up to `reach` pixels each way; black comes in."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     return Images(augment(images.pixels, draw_shifts(len(images), reach, generator)), images.labels)
 
 
@@ -54,7 +54,7 @@ def scale_randomly(images: Images, smallest: float = 0.5, seed: int = 0) -> Imag
     Args:
         smallest: the least side, as a share of the old one; all whole sides from there on are equally likely.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     side = images.pixels.shape[-1]
     sides = torch.randint(round(smallest * side), side + 1, (len(images),), generator=generator)
     pixels = torch.zeros_like(images.pixels)
@@ -70,13 +70,13 @@ def shuffle_labels(images: Images, seed: int = 0) -> Images:
 
     Source: Zhang et al. (2017), section 2.1.
     """
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(images), generator=seeded(seed))
     return Images(images.pixels, images.labels[order.to(images.labels.device)])
 
 
 def colour_noise(images: Images, seed: int = 0) -> Images:
     """Grey images [N, 1, H, W] as RGB: the ink in a random colour per image, the paper coloured noise."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     parts = []
     for part in images.pixels.split(PART):
         n, _, height, width = part.shape

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from .. import CourseError
 from ..data import normalize
 from ..data.images import check_form, check_range
+from ..models.modes import evaluation_mode
 
 # Images per forward pass: larger parts overflow the cache of a CPU, smaller ones do not keep a GPU busy.
 # On another device, as a Mac's "mps", that of a CPU fits too.
@@ -16,6 +17,8 @@ BATCH = {"cpu": 250, "cuda": 2_000}
 
 def predict(model: nn.Module, pixels: Tensor, views: int = 1) -> Tensor:
     """The logits of `model` in evaluation mode, computed in float32.
+
+    Afterwards each layer is in the mode in which it was before.
 
     Args:
         pixels: uint8 [N, C, H, W], on any device.
@@ -39,16 +42,12 @@ def predict_plain_and_mean(model: nn.Module, pixels: Tensor, views: int) -> tupl
     check_form(pixels)
     check_range(pixels)
     device = next(model.parameters()).device
-    training = model.training
-    model.eval()
     parts = []
-    try:
+    with evaluation_mode(model):
         for part in pixels.to(device).split(BATCH.get(device.type, BATCH["cpu"])):
             inputs = normalize(part).contiguous(memory_format=torch.channels_last)
             outputs = [(weight, model(view).float()) for weight, view in weighted_views(inputs, views)]
             parts.append((outputs[0][1], sum(weight * output for weight, output in outputs)))
-    finally:
-        model.train(training)
     plain, mean = (torch.cat(outputs).cpu() for outputs in zip(*parts, strict=True))
     return plain, mean
 

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from .modes import evaluation_mode
+
 
 def count_parameters(model: nn.Module) -> int:
     """The number of weights that training adjusts; frozen ones are not counted."""
@@ -13,7 +15,7 @@ def count_flops(model: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> 
     """Floating-point operations of the forward pass of one image; a multiply-add counts as two.
 
     Counted are the products of convolutions and linear layers, without biases, batch norm, activations
-    and pooling. The model keeps its weights and its mode, which all of its layers then have.
+    and pooling. The model keeps its weights, and each layer its mode.
 
     Args:
         shape: channels, height, width of the image.
@@ -26,13 +28,10 @@ def count_flops(model: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> 
 
     layers = [layer for layer in model.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
     handles = [layer.register_forward_hook(count) for layer in layers]
-    training = model.training
-    model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), evaluation_mode(model):
             model(torch.zeros(1, *shape, device=next(model.parameters()).device))
     finally:
-        model.train(training)
         for handle in handles:
             handle.remove()
     return sum(counts)

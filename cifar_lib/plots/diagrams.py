@@ -40,8 +40,8 @@ def network(
         whole: a class or a tuple of classes of modules that are one box each.
         rows: boxes per column: a longer network, which must have a single path, goes on in the next column.
     """
-    boxes = _boxes(model, shape, whole)
-    _place(boxes, rows)
+    boxes = boxes_of(model, shape, whole)
+    put_in_places(boxes, rows)
     columns = max(2, 1 + max(box.column for box in boxes))
     length = 1 + max(box.row for box in boxes)
     step, height = WIDTH / columns, 0.62 if columns == 2 else 0.8
@@ -72,13 +72,13 @@ def network(
 
 
 @dataclass(eq=False)  # two boxes may look the same
-class _Box:
+class Box:
     """A box, the boxes whose outputs it takes, and its place: first in rows and columns, then on the axes."""
 
     name: str
     what: str
     shape: str
-    inputs: list[_Box]
+    inputs: list[Box]
     size: tuple[int, ...]  # of one image's output, before it is made a row
     operations: int  # per image; a multiply-add counts as two, as in `models.count_flops`
     row: int = 0
@@ -90,7 +90,7 @@ class _Box:
     right: float = 0.0
 
 
-def _way(before: _Box, box: _Box, boxes: list[_Box]) -> tuple[Point, ...]:
+def _way(before: Box, box: Box, boxes: list[Box]) -> tuple[Point, ...]:
     """The points of the arrow from one box to a later one."""
     narrower, wider = sorted((before, box), key=lambda box: box.span)
     inside = narrower.column in range(wider.column, wider.column + wider.span)
@@ -117,18 +117,18 @@ class _Tracer(fx.Tracer):
         return isinstance(module, (nn.Conv2d, *self.whole)) or super().is_leaf_module(module, name)
 
 
-def _boxes(
+def boxes_of(
     model: nn.Module,
     shape: tuple[int, int, int],
     whole: type[nn.Module] | tuple[type[nn.Module], ...],
-) -> list[_Box]:
+) -> list[Box]:
     """The traced graph as boxes: a layer takes along the norm, activation or reshaping behind it."""
     model = copy.deepcopy(model).eval()  # tracing shapes must not move the running averages
     traced = fx.GraphModule(model, _Tracer(whole).trace(model))
     ShapeProp(traced).propagate(torch.zeros(2, *shape))
     modules = dict(traced.named_modules())
-    boxes: list[_Box] = []
-    of: dict[fx.Node, _Box] = {}
+    boxes: list[Box] = []
+    of: dict[fx.Node, Box] = {}
     for node in traced.graph.nodes:
         if node.op == "output":
             continue
@@ -145,7 +145,7 @@ def _boxes(
             continue
         name = ": ".join(filter(None, _name(node, layer)))
         products = layer.weight[0].numel() if isinstance(layer, nn.Conv2d | nn.Linear) else 0
-        of[node] = _Box(name, _what(node, layer), text, before, size, 2 * math.prod(size) * products)
+        of[node] = Box(name, _what(node, layer), text, before, size, 2 * math.prod(size) * products)
         boxes.append(of[node])
     return boxes
 
@@ -173,7 +173,7 @@ def _name(node: fx.Node, layer: nn.Module | None) -> tuple[str, str]:
     return "", node.name
 
 
-def _place(boxes: list[_Box], rows: int | None) -> None:
+def put_in_places(boxes: list[Box], rows: int | None) -> None:
     """Rows by the longest way from the input; paths that meet in one box stand in neighbouring columns."""
     for i, box in enumerate(boxes):
         followers = [later for later in boxes if box in later.inputs]

@@ -10,7 +10,7 @@ from torch import nn
 
 from .. import CourseError
 from .charts import COLORS, INK, WIDTH
-from .diagrams import _Box, _boxes, _place
+from .diagrams import Box, boxes_of, put_in_places
 
 # In inches: between two blocks, the least that the text over a block takes, the side of the largest output.
 GAP, TEXT, TALLEST = 0.1, 0.68, 1.1
@@ -33,8 +33,8 @@ def volumes(model: nn.Module, title: str, shape: tuple[int, int, int] = (3, 32, 
     Raises:
         CourseError: the network has more steps than fit on the page.
     """
-    boxes = _steps(_boxes(model, shape, ()))
-    _place(boxes, None)
+    boxes = _steps(boxes_of(model, shape, ()))
+    put_in_places(boxes, None)
     columns = [[box for box in boxes if box.row == row] for row in range(1 + boxes[-1].row)]
     pixel = TALLEST / max(_side(box) for box in boxes)
     fitting = (scale for scale in np.geomspace(0.05, 1e-5, 500) if _rooms(columns, pixel, scale)[1] <= WIDTH)
@@ -61,9 +61,9 @@ def volumes(model: nn.Module, title: str, shape: tuple[int, int, int] = (3, 32, 
     return axis
 
 
-def _steps(boxes: list[_Box]) -> list[_Box]:
+def _steps(boxes: list[Box]) -> list[Box]:
     """The boxes that compute, change the shape or join paths; what follows another takes that one's input."""
-    instead: dict[_Box, _Box] = {}
+    instead: dict[Box, Box] = {}
     for box in boxes:
         box.inputs = [instead[before] for before in box.inputs]
         idle = len(box.inputs) == 1 and box.size == box.inputs[0].size and not box.operations
@@ -71,12 +71,12 @@ def _steps(boxes: list[_Box]) -> list[_Box]:
     return [box for box, kept in instead.items() if box is kept]
 
 
-def _side(box: _Box) -> int:
+def _side(box: Box) -> int:
     """The height of the output's planes; a row of numbers counts as one pixel high."""
     return box.size[1] if len(box.size) == 3 else 1
 
 
-def _rooms(columns: list[list[_Box]], pixel: float, channel: float) -> tuple[list[float], float]:
+def _rooms(columns: list[list[Box]], pixel: float, channel: float) -> tuple[list[float], float]:
     """Where each column of blocks begins and the last one ends, with `channel` inches for a channel."""
     lefts, left = [], 0.0
     for column in columns:
@@ -85,7 +85,7 @@ def _rooms(columns: list[list[_Box]], pixel: float, channel: float) -> tuple[lis
     return lefts, left - GAP
 
 
-def _block(axis: Axes, box: _Box, height: float, cost: float) -> None:
+def _block(axis: Axes, box: Box, height: float, cost: float) -> None:
     """A block in oblique view with its text above; `cost` is from 0 to 1."""
     back, low, high = SLANT * height, box.y - height / 2, box.y + height / 2
     front = [(box.left, low), (box.right, low), (box.right, high), (box.left, high)]
@@ -112,7 +112,7 @@ def _block(axis: Axes, box: _Box, height: float, cost: float) -> None:
     axis.text(box.left, high + back + 0.05, "\n".join(lines), fontsize=8.8, va="bottom")
 
 
-def _arrow(axis: Axes, before: _Box, box: _Box, pixel: float) -> None:
+def _arrow(axis: Axes, before: Box, box: Box, pixel: float) -> None:
     """From a block to a later one: along their path, down to a side path, or up from it."""
     side = before.right + SLANT * pixel * _side(before)
     way = [(side, before.y), (box.left, box.y)]

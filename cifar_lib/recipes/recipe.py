@@ -1,5 +1,6 @@
 """A recipe: every hyper-parameter of a training run, as data that can be printed and compared."""
 
+import copy
 import difflib
 import math
 import reprlib
@@ -155,7 +156,8 @@ class Recipe(BaseModel):
         return self.replace(
             name=f"{self.name}-quick",
             data="/".join(filter(None, [SPECS[base].stand_in if base in SPECS else base, variant])),
-            options=self.options | QUICK_OPTIONS.get(self.model, {}),
+            # A copy, because a list that two recipes share would be changed for both.
+            options=copy.deepcopy(self.options | QUICK_OPTIONS.get(self.model, {})),
             epochs=epochs,
             batch_size=min(self.batch_size, QUICK_BATCH),
             decay_every=max(1, epochs - 1),  # one drop, so that the schedule still shows

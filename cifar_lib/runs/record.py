@@ -27,7 +27,6 @@ PREDICTIONS, WEIGHTS = ".predictions.gz", ".safetensors"  # how the names of fil
 RECORDED = Path(__file__).parent.parent / "recorded"
 # An installed package has no plan beside it. What was written into one would go with its next version.
 IS_CHECKOUT = (Path(__file__).parents[2] / "book" / "computing-plan.csv").exists()
-PARTS = ("recipe", "model", "data", "seed", "history", "result", "environment", "seconds")
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Amount = Annotated[float, Field(ge=0)]
@@ -100,6 +99,9 @@ class _Record(_Part):
 class _ValidatedRecord(_Record):
     history: Sequence[_ValidatedEpoch]
     result: _ValidatedResult
+
+
+PARTS = tuple(_Record.model_fields)  # in the order in which they are written
 
 
 @dataclass

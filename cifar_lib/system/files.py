@@ -4,6 +4,7 @@ Windows refuses some of what other systems allow: a file that is open cannot be 
 one that is open for writing can be flushed.
 """
 
+import ctypes
 import errno
 import glob
 import hashlib
@@ -11,6 +12,7 @@ import os
 import platform
 import re
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -60,8 +62,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         number = re.search(r"os error (\d+)", str(error))
         if number is None:
             raise
-        code = int(number[1])
-        raise CourseError(explain_os_error(OSError(code, os.strerror(code)), path)) from None
+        raise CourseError(explain_os_error(_os_error(int(number[1])), path)) from None
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -140,6 +141,13 @@ def explain_os_error(error: OSError, path: str | Path) -> str:
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"{path} cannot be written: a file stands where a folder is needed."
     return f"{path} cannot be written: {error.strerror or error}."
+
+
+def _os_error(number: int) -> OSError:
+    """The error of a number that the system gave: one of `errno`, but on Windows one of its own."""
+    if sys.platform == "win32":
+        return ctypes.WinError(number)  # finds the `errno` that it stands for
+    return OSError(number, os.strerror(number))
 
 
 def md5(path: str | Path) -> str:

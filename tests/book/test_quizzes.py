@@ -23,6 +23,11 @@ def test_the_right_answer_is_one_of_three_or_four_different_choices(question):
     assert question["right"] in "abcd"[: len(choices)]
 
 
+def test_no_choice_is_lost():
+    question = {"ask": "Which?", "choices": ["1", "2", "3", "4", "5"], "right": "e", "because": "so"}
+    assert "\n- (d) 4\n- (e) 5" in quizzes.parts(1, question)[0]
+
+
 def test_the_right_answers_are_not_always_at_the_same_place():
     places = Counter(question["right"] for question in QUESTIONS)
     assert max(places.values()) < len(QUESTIONS) / 2

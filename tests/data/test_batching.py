@@ -1,5 +1,6 @@
 """Splits, the order of an epoch, augmentation: by hand, or against a loop over single images."""
 
+import fakes
 import numpy as np
 import pytest
 import torch
@@ -49,6 +50,17 @@ def test_batches_depend_on_seed_and_epoch_alone(toy_images):
 
     for (inputs, labels), (inputs_again, labels_again) in zip(epoch(0, 1), epoch(0, 1), strict=True):
         assert torch.equal(inputs, inputs_again) and torch.equal(labels, labels_again)
+
+
+def test_seeds_may_be_numpys(toy_images):
+    images, flip = toy_images.train[:50], data.Augmentation(flip=True)
+    for kind in (np.int64, np.int32):
+        found, expected = (
+            next(data.batches(images, 20, seed=seed, epoch=epoch, augmentation=flip))
+            for seed, epoch in ((kind(5_000), kind(2)), (5_000, 2))
+        )
+        assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+        assert fakes.same(data.shuffle_labels(images, kind(3)), data.shuffle_labels(images, 3))
 
 
 def test_the_order_is_another_in_each_epoch_and_for_each_seed():
@@ -130,7 +142,8 @@ def test_an_epoch_drawn_at_once_has_the_draws_of_its_steps(
 
 
 @pytest.mark.parametrize(
-    ("shift", "window", "reach"), [(0, None, 0), (4, None, 4), (0, 28, 2), (3, 28, 3), (1, 26, 3), (0, 31, 0)]
+    ("shift", "window", "reach"),
+    [(0, None, 0), (4, None, 4), (0, 28, 2), (0, 27, 2), (3, 28, 3), (1, 26, 3), (0, 31, 0)],
 )
 def test_a_view_moves_by_its_shift_or_within_the_image(shift, window, reach):
     assert data.Augmentation(shift=shift, window=window).reach(32) == reach

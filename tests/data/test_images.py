@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from refusals import refusal
+from trainings import DEVICES
 
 from cifar_lib import data, evaluate, recipes, training
 
@@ -26,10 +27,11 @@ def test_the_order_and_the_fingerprint_are_those_of_the_digests():
     assert fakes.same(images, expected)
 
 
-def test_fingerprint_sees_pixels_and_labels_but_not_order():
+@pytest.mark.parametrize("device", DEVICES)
+def test_fingerprint_sees_pixels_and_labels_but_not_order(device):
     part = fakes.as_images(fakes.images(20))
     reference = data.fingerprint(part)
-    assert data.fingerprint(part[torch.randperm(20)]) == reference
+    assert data.fingerprint(part[torch.randperm(20)].to(device)) == reference
     pixels, labels = part.pixels.clone(), part.labels.clone()
     pixels[3, 0, 0, 0] ^= 1
     labels[5] = (labels[5] + 1) % 10

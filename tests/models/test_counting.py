@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cifar_lib import models, recipes
+from cifar_lib import evaluate, models, recipes
 from cifar_lib.models import MLP, SkipCNN
 
 
@@ -44,6 +44,15 @@ def test_flops_leave_the_network_as_it_was(training):
     assert model.training == training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert not any(layer._forward_hooks for layer in model.modules())
+
+
+def test_layers_in_another_mode_than_the_network_keep_it():
+    model = SkipCNN(width=4).train()
+    model.bn_conv1.eval()
+    modes = [layer.training for layer in model.modules()]
+    models.count_flops(model)
+    evaluate.predict(model, torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
+    assert [layer.training for layer in model.modules()] == modes
 
 
 def test_images_that_do_not_fit_leave_the_network_as_it_was():

@@ -4,6 +4,7 @@ import traceback
 
 import pytest
 import torch
+from refusals import refusal
 from torch import nn
 
 from cifar_lib import CourseError, models, recipes
@@ -89,16 +90,6 @@ def test_a_network_that_cannot_be_is_one_sentence(changes, words):
     assert shown.count("Traceback") == 1  # the error of the check itself would say nothing more
 
 
-def test_kinds_of_options_may_be_annotated_as_text(monkeypatch):
-    class Written(Own):
-        def __init__(self, shape, classes, deep: "bool" = False):
-            super().__init__(shape, classes)
-
-    monkeypatch.setitem(models.MODELS, "own", Written)
-    with pytest.raises(CourseError, match=r"options\.deep is true or false, not 'no'"):
-        models.build(recipes.RECIPES["paper"].replace(model="own", options={"deep": "no"}), (3, 32, 32))
-
-
 class Own(nn.Module):
     """A network that a reader might add to `MODELS`."""
 
@@ -130,6 +121,44 @@ def test_a_network_of_the_readers_own_is_built_by_its_name(own):
     network = models.build(own.replace(options={"width": 6}), (3, 32, 32), 10)
     assert type(network) is Own
     models.check_shapes(network, own, (3, 32, 32), 10)
+
+
+# As in a module that begins with `from __future__ import annotations`, where all annotations are text.
+FUTURE = """
+from __future__ import annotations
+from typing import Literal
+def network(shape, classes, deep: bool = False, rate: float = 0.1, pool: Literal["max", "mean"] = "max",
+            name: str = "", size: tuple[int, int] = (1, 1), other: object = None, any=None):
+    return Own(shape, classes)
+"""
+
+
+@pytest.fixture
+def with_kinds(own, monkeypatch):
+    names = {"Own": Own}
+    exec(FUTURE, names)
+    monkeypatch.setitem(models.MODELS, "own", names["network"])
+    return own
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("deep", "no", "true or false, not 'no'"),
+        ("rate", "0.1", "a number, not '0.1'"),
+        ("pool", "min", "Literal['max', 'mean'], not 'min'"),
+        ("name", 3, "a text, not 3"),
+        ("size", [1, 2, 3], "tuple[int, int], not [1, 2, 3]"),
+    ],
+)
+def test_an_option_of_another_kind_than_the_annotation_is_refused(option, value, words, with_kinds):
+    text = refusal(models.build, with_kinds.replace(options={option: value}), (3, 32, 32))
+    assert text == f"options.{option} is {words}."
+
+
+def test_options_of_the_annotated_kinds_and_without_any_are_taken(with_kinds):
+    options = {"deep": True, "rate": 1, "pool": "mean", "name": "x", "size": [2, 3], "other": len, "any": len}
+    assert models.build(with_kinds.replace(options=options), (3, 32, 32))
 
 
 def test_what_the_readers_network_raised_when_it_was_built_is_the_cause(own):

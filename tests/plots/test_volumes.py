@@ -65,10 +65,10 @@ def test_layers_of_a_sequence_are_named_by_what_they_do():
 
 
 def test_the_operations_are_those_that_are_counted():
-    from cifar_lib.plots.diagrams import _boxes
+    from cifar_lib.plots.diagrams import boxes_of
 
     network = models.SkipCNN()
-    found = _boxes(network, (3, 32, 32), ())
+    found = boxes_of(network, (3, 32, 32), ())
     assert sum(box.operations for box in found) == models.count_flops(network)
 
 

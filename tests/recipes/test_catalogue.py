@@ -1,5 +1,6 @@
 """The book's recipes."""
 
+import pickle
 import re
 
 import pytest
@@ -94,6 +95,17 @@ def test_recipes_are_found_by_the_name_they_bear():
         assert recipes.get(f"{name}-quick") == recipe.quick()
 
 
+@pytest.mark.parametrize("name", ["fast94", "fast94-quick"])
+def test_what_is_changed_within_a_recipe_changes_no_other(name):
+    changed, before = recipes.get(name), recipes.get(name).as_dict()
+    changed.options["widths"].append(99)
+    changed.options["depth"] = 3
+    changed.sides.append([0.9, 64])
+    assert recipes.get(name).as_dict() == before
+    assert recipes.RECIPES["fast94"].quick().options != changed.options
+    assert pickle.loads(pickle.dumps(changed)) == changed
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -107,15 +119,6 @@ def test_recipes_are_found_by_the_name_they_bear():
 def test_an_unknown_name_is_answered_with_the_nearest(name, words):
     with pytest.raises(CourseError, match=words):
         recipes.get(name)
-
-
-@pytest.mark.parametrize("name", ["study", "study-quick", "fast94"])
-def test_a_recipe_that_was_got_shares_nothing_with_the_books(name):
-    before = recipes.get(name).as_dict()
-    mine = recipes.get(name)
-    mine.options["width"] = 99
-    mine.sides.append([0.9, 16])
-    assert recipes.get(name).as_dict() == before
 
 
 def test_only_the_books_recipes_keep_their_names():

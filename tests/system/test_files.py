@@ -1,5 +1,6 @@
 """A file is whole or not there, whatever fails while it is written; what the dead leave is removed."""
 
+import ctypes
 import errno
 import os
 import platform
@@ -98,6 +99,15 @@ def test_a_failure_while_writing_leaves_what_was_there(error, path):
         raise error
     assert caught.value is error
     assert fakes.snapshot(path.parent) == {path: b"before"}
+
+
+def test_a_full_disk_is_named_by_windows_own_number(path, monkeypatch):
+    """In the text of safetensors; elsewhere 112 is "Host is down"."""
+    full = OSError(errno.ENOSPC, "There is not enough space on the disk")
+    monkeypatch.setattr(ctypes, "WinError", {112: full}.get, raising=False)
+    with pytest.raises(CourseError, match="No space is left on the disk"), files.atomic_write(path):
+        monkeypatch.setattr(sys, "platform", "win32")
+        raise SafetensorError("Error while serializing: I/O error: no space (os error 112)")
 
 
 FULL_DISK = """

@@ -53,7 +53,7 @@ class _MosaicGradient(torch.autograd.Function):
         return usual(x, weight)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, weight = context.saved_tensors
         size = grid(x)
         of_x, _ = _gradients(gradient, x, weight, [True, False])
@@ -61,7 +61,9 @@ class _MosaicGradient(torch.autograd.Function):
         return of_x, of_weight
 
 
-def _gradients(gradient: Tensor, x: Tensor, weight: Tensor, wanted: list[bool]) -> Any:
+def _gradients(
+    gradient: Tensor, x: Tensor, weight: Tensor, wanted: list[bool]
+) -> tuple[Tensor | None, Tensor | None]:
     """PyTorch's gradients of the inputs and of the weights of `usual`, None for one that is not wanted.
 
     `torch.nn.grad` has functions for this, which forget the memory order of x.
