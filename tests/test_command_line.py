@@ -124,6 +124,15 @@ def test_a_training_stopped_in_its_first_epoch_says_that_nothing_is_kept(asked, 
     assert "nothing of this run is kept" in capsys.readouterr().err
 
 
+def test_a_training_stopped_while_it_goes_on_says_what_is_kept(trained, asked, tiny, toy_images, capsys):
+    checkpoint = runs.checkpoint_file(training.RunKey(tiny, toy_images.key, 0))
+    checkpoint.parent.mkdir()
+    checkpoint.touch()
+    assert main(["train", "tiny"]) == 130
+    said = capsys.readouterr().err
+    assert f"stopped while it went on from its checkpoint, which is kept in {checkpoint}. To go on" in said
+
+
 def test_what_is_trained_already_is_read(trained, asked, monkeypatch, capsys):
     with monkeypatch.context() as context:
         context.setattr(runs.queue, "train", training.train)

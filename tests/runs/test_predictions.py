@@ -176,6 +176,15 @@ def test_a_variant_with_other_labels_keeps_its_own(recorded_folder, tiny, first)
         assert right == pytest.approx(kept.result["test_accuracy"])
 
 
+def test_labels_that_are_kept_are_not_replaced_by_those_of_other_images(tiny, toy_images, tmp_path):
+    """Else no earlier run of the folder could be compared any more."""
+    recipe = tiny.replace(epochs=1)
+    first, _ = runs.train_and_keep(recipe, toy_images, 0, folder=tmp_path, progress=False)
+    others = replace(toy_images, test=data.Images(toy_images.test.pixels, toy_images.test.labels.flip(0)))
+    runs.train_and_keep(recipe, others, 1, folder=tmp_path, progress=False)
+    assert runs.right_answers([first]).double().mean().item() == pytest.approx(first.result["test_accuracy"])
+
+
 def test_every_variant_that_changes_labels_is_named(toy_images):
     labels = {name: vary(toy_images.test).labels for name, vary in data.VARIANTS.items()}
     changed = {name for name, own in labels.items() if not torch.equal(own, toy_images.test.labels)}
