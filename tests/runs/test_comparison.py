@@ -184,6 +184,8 @@ def test_the_command_prints_the_comparison(write, compare, tmp_path, monkeypatch
     printed = json.loads(capsys.readouterr().out)
     assert printed["event"] == "comparison" and printed["only_first"] == [0, 1]
     assert printed["pairs"] == [{"seed": 0, "only_first": 2, "only_second": 0, "p": 0.5}]
+    assert main([*words, "--part", "val"]) == 2
+    assert "was not evaluated on 'val'" in capsys.readouterr().err
 
 
 def test_the_text_has_the_interval_in_points_and_what_each_side_alone_gets_right(write, compare, monkeypatch):
