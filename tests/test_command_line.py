@@ -1,6 +1,7 @@
 """The commands, on quick recipes."""
 
 import ast
+import errno
 import json
 import os
 import runpy
@@ -769,6 +770,16 @@ def test_a_shell_is_offered_what_could_follow(line, offered, tmp_path):
     (tmp_path / "offered").touch()
     subprocess.run([sys.executable, "-m", "cifar_lib"], env=os.environ | asked, check=True)
     assert [word.rstrip() for word in (tmp_path / "offered").read_text().splitlines()] == offered
+
+
+def test_an_error_of_the_system_is_a_sentence_and_code_2(monkeypatch, capsys):
+    def full(name):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "here")
+
+    monkeypatch.setattr(data, "load", full)
+    assert main(["data", "toy"]) == 2
+    said = "cifar_lib: No space is left on the disk to write here: free some, then run again.\n"
+    assert capsys.readouterr().err == said
 
 
 def test_an_output_that_is_closed_ends_the_command_quietly():
