@@ -1,6 +1,7 @@
 """The commands, on quick recipes."""
 
 import ast
+import errno
 import json
 import os
 import runpy
@@ -124,6 +125,15 @@ def test_a_training_stopped_in_its_first_epoch_says_that_nothing_is_kept(asked, 
     assert "nothing of this run is kept" in capsys.readouterr().err
 
 
+def test_a_training_stopped_while_it_goes_on_says_what_is_kept(trained, asked, tiny, toy_images, capsys):
+    checkpoint = runs.checkpoint_file(training.RunKey(tiny, toy_images.key, 0))
+    checkpoint.parent.mkdir()
+    checkpoint.touch()
+    assert main(["train", "tiny"]) == 130
+    said = capsys.readouterr().err
+    assert f"stopped while it went on from its checkpoint, which is kept in {checkpoint}. To go on" in said
+
+
 def test_what_is_trained_already_is_read(trained, asked, monkeypatch, capsys):
     with monkeypatch.context() as context:
         context.setattr(runs.queue, "train", training.train)
@@ -159,8 +169,13 @@ def test_a_changed_recipe_is_kept_under_a_name_of_its_own(trained, capsys):
     capsys.readouterr()
     assert main(["evaluate", own, "--seeds", "0-1"]) == 0
     assert f"{own}, seed 1. toy" in capsys.readouterr().out
+    main(["evaluate", own, "--weights", str(trained / f"{own}-seed1.safetensors")])
+    accuracy = runs.find_runs(own)[1].result["test_accuracy"]
+    assert f"test accuracy: {accuracy:.1%} of 100 images" in capsys.readouterr().out
+    (trained / f"{own}-seed1.safetensors").unlink()
     main(["list", "runs"])
-    assert "(options.width=3, epochs=2)" in capsys.readouterr().out
+    line = next(line for line in capsys.readouterr().out.splitlines() if own in line)
+    assert "seeds 0-1: " in line and " of 100 test images, weights of 0  (options.width=3, epochs=2)" in line
 
 
 def test_train_prints_json(trained, stopped_in_epoch_3, capsys):
@@ -196,6 +211,37 @@ def test_record_prints_json(recorded_folder, tiny, monkeypatch, capsys):
     assert [one["event"] for one in found] == ["start", "recorded"] and not found[1]["trained_now"]
 
 
+@pytest.mark.parametrize("command", ["train", "record"])
+def test_a_training_is_on_the_device_that_is_named(command, trained, recorded_folder, capsys):
+    assert main([command, "tiny", "--device", "abacus"]) == 2
+    said = capsys.readouterr()
+    assert "'abacus' is not a device" in said.out + said.err
+
+
+def test_the_options_of_train_reach_the_training(trained, monkeypatch):
+    found, listener = {}, training.Callback()
+
+    def train(recipe, dataset, seed, **options):
+        found.update(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs.queue, "train", train)
+    monkeypatch.setattr(training, "TensorBoard", lambda folder: folder == "there" and listener)
+    main(["train", "tiny", "--compile", "--tensorboard", "there"])
+    assert found["compiled"] and found["progress"][-1] is listener
+    main(["train", "tiny"])
+    assert not found["compiled"] and listener not in found["progress"]
+
+
+def test_record_renews_what_has_no_predictions_only_when_asked(recorded_folder, tiny, monkeypatch):
+    monkeypatch.setitem(recipes.RECIPES, "tiny", tiny.replace(epochs=1))
+    path = fakes.record(tiny.replace(epochs=1), keep_weights=True).with_suffix(".predictions.gz")
+    path.unlink()
+    for words in ([], ["--renew"]):
+        assert main(["record", "tiny", *words]) == 0
+        assert path.exists() == bool(words)
+
+
 def test_record_says_whether_it_trained(recorded_folder, tiny, monkeypatch, capsys):
     monkeypatch.setitem(recipes.RECIPES, "tiny", tiny.replace(epochs=1))
     for how in ("Trained on ", "Replayed."):
@@ -229,7 +275,10 @@ def test_several_seeds_end_with_their_mean(trained, capsys):
     mean = found[-1]
     assert (mean["event"], mean["part"], mean["seeds"]) == ("mean", "test", [0, 1])
     assert mean["accuracy"] == pytest.approx(sum(scores) / 2)
-    assert mean["interval"][0] <= mean["accuracy"] <= mean["interval"][1]
+    labels = data.load("toy").test.labels
+    right = torch.stack([run.predictions().right(labels) for run in runs.find_runs(mean["recipe"]).values()])
+    expected = evaluate.accuracy_interval(right)
+    assert mean["interval"] == pytest.approx([expected.low, expected.high])
 
 
 def test_without_a_holdout_nothing_is_said_of_validation(recorded_folder, tiny, monkeypatch, capsys):
@@ -612,6 +661,25 @@ def test_runs_of_a_recipe_of_ones_own_are_compared_and_exported(own, tmp_path, c
     assert capsys.readouterr().err.startswith("cifar_lib: There is no recipe 'fruti'")
 
 
+@pytest.mark.parametrize(("name", "images"), [("tiny", "toy"), ("small", None)])
+def test_export_takes_images_that_are_at_hand_and_downloads_none(name, images, tiny, trained, monkeypatch):
+    """The course's `small` was trained on CIFAR-10, which is not here: random images serve."""
+    runs.train_and_record(tiny.replace(epochs=1), 0, folder=trained, keep_weights=True, progress=False)
+    given, exported = [], runs.Exported(Path("out.onnx"), 20)
+    monkeypatch.setattr(runs, "export_onnx", lambda run, images, file: given.append(images) or exported)
+    monkeypatch.setattr(data, "load", lambda name: name)
+    assert main(["export", name, "out.onnx"]) == 0
+    assert given == [images]
+
+
+def test_weights_that_were_not_kept_are_named(tiny, trained, capsys):
+    runs.train_and_record(tiny.replace(epochs=1), 0, folder=trained, progress=False)
+    for words in (["evaluate", "tiny"], ["export", "tiny", "out.onnx"]):
+        assert main(words) == 2
+        said = capsys.readouterr().err
+        assert f"were not kept: move {trained / 'tiny-seed0.json'} away and record it with" in said
+
+
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
@@ -702,6 +770,16 @@ def test_a_shell_is_offered_what_could_follow(line, offered, tmp_path):
     (tmp_path / "offered").touch()
     subprocess.run([sys.executable, "-m", "cifar_lib"], env=os.environ | asked, check=True)
     assert [word.rstrip() for word in (tmp_path / "offered").read_text().splitlines()] == offered
+
+
+def test_an_error_of_the_system_is_a_sentence_and_code_2(monkeypatch, capsys):
+    def full(name):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "here")
+
+    monkeypatch.setattr(data, "load", full)
+    assert main(["data", "toy"]) == 2
+    said = "cifar_lib: No space is left on the disk to write here: free some, then run again.\n"
+    assert capsys.readouterr().err == said
 
 
 def test_an_output_that_is_closed_ends_the_command_quietly():

@@ -11,41 +11,54 @@ from cifar_lib.__main__ import main
 from cifar_lib.runs.predictions import Predictions, save_labels, save_predictions
 
 LABELS = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+LABELS_OF = {"test": LABELS, "val": LABELS.flip(0)}  # others, so that nothing takes them for one another
+
+RESULT_OF = {  # as a record calls the accuracies
+    "test": "test_accuracy",
+    "val": "val_accuracy",
+    "test_views": "test_accuracy_views",
+    "val_views": "val_accuracy_views",
+}
+
+
+def answers(right, labels):
+    """What a network says that is right about these of ten images."""
+    first = torch.where(torch.isin(torch.arange(10), torch.tensor(right)), labels, (labels + 1) % 10)
+    classes = torch.stack([first, (labels + 2) % 10], dim=1).byte()
+    return Predictions(classes, torch.full((10, 2), 0.4))
 
 
 @pytest.fixture
 def write(tmp_path, tiny):
-    """Writes a run that is right about some of ten images; returns nothing."""
+    """Writes a run that is right about some of ten images, and of further parts if named; returns nothing."""
 
-    def one(name, seed, right, predictions=True, fingerprint="ten", n_test=10, **changes):
+    def one(name, seed, right, predictions=True, fingerprint="ten", n_test=10, n_val=10, data="toy", **parts):
         path = runs.record_file(name, seed, tmp_path)
-        recipe = tiny.replace(name=name, epochs=1, holdout=False, **changes)
-        share = len(right) / 10
+        recipe = tiny.replace(name=name, epochs=1, holdout=False, data=data)
+        share, parts = len(right) / 10, {"test": right} | parts
+        shares = {RESULT_OF[part]: len(several) / 10 for part, several in parts.items()}
         run = runs.Run(
             recipe=recipe,
             model={"name": "skip-cnn", "parameters": 1, "flops": 1, "shape": [3, 32, 32], "classes": 10},
             data={
-                "name": "toy",
-                "fingerprint": "training",
+                "name": data,
+                "fingerprint": f"training{data.removeprefix('toy')}",
                 "n_train": 10,
-                "n_val": 0,
+                "n_val": n_val,
                 "n_test": n_test,
                 "test_fingerprint": fingerprint,
             },
             seed=seed,
             history=[{"epoch": 1, "rate": 0.1, "train_loss": 1.0, "seconds": 1.0}],
-            result={"test_accuracy": share, "test_top2": share, "test_loss": 1.0},
+            result={"test_accuracy": share, "test_top2": share, "test_loss": 1.0} | shares,
             environment={"device": "CPU", "torch": "2", "python": "3", "code": "0"},
             seconds=1.0,
         )
         path.write_text(json.dumps(runs.as_record(run)))
         if predictions:
-            first = torch.where(torch.isin(torch.arange(10), torch.tensor(right)), LABELS, (LABELS + 1) % 10)
-            classes = torch.stack([first, (LABELS + 2) % 10], dim=1).byte()
-            notes = {"images": fingerprint}
-            found = {"test": Predictions(classes, torch.full((10, 2), 0.4))}
-            save_predictions(path.with_suffix(".predictions.gz"), found, notes)
-            save_labels(runs.labels_file("toy", tmp_path), {"test": LABELS}, {})
+            found = {part: answers(parts[part], LABELS_OF[part.removesuffix("_views")]) for part in parts}
+            save_predictions(path.with_suffix(".predictions.gz"), found, {"images": fingerprint})
+            save_labels(runs.labels_file("toy", tmp_path), LABELS_OF, {})
 
     return one
 
@@ -87,6 +100,26 @@ def test_a_difference_has_the_interval_of_the_comparison(write, compare, tmp_pat
     assert math.isnan(low) and math.isnan(high)
 
 
+@pytest.mark.parametrize("part", ["val", "test_views", "val_views"])
+def test_each_part_has_its_own_accuracies_predictions_and_labels(part, write, compare):
+    for seed in (0, 1):
+        write("one", seed, [5, 6, 7], **{part: [0, 1, 2, 3 + seed]})
+        write("other", seed, [9], **{part: [2, 4]})
+    found = compare(part)
+    assert found.accuracies == pytest.approx((0.4, 0.2))
+    assert (found.over, found.images, found.only_first) == ("seeds and images", 10, [0, 1])
+    assert [(pair.seed, pair.only_first, pair.only_second) for pair in found.pairs] == [(0, 3, 1), (1, 2, 0)]
+
+
+def test_a_variant_is_paired_with_its_originals(write, compare):
+    """It has the same images, changed, in the same order; so chapter 2 compares shuffled pixels."""
+    for seed in (0, 1):
+        write("one", seed, [0, 1, 2, 3 + seed])
+        write("other", seed, [2, 4], data="toy/shuffled", fingerprint="ten shuffled")
+    found = compare()
+    assert (found.over, found.images, found.only_first) == ("seeds and images", 10, [0, 1])
+
+
 def test_without_predictions_the_seeds_means_are_compared(write, compare):
     for seed, right in enumerate([[0, 1, 2, 3, 4, 5], [0, 1, 2, 3]]):
         write("one", seed, right, predictions=False)
@@ -113,6 +146,9 @@ def test_other_numbers_of_images_are_told(write, compare):
     assert "evaluated on" not in str(compare())
     write("other", 0, [2], n_test=1234)
     assert "evaluated on 10 and 1,234 images" in str(compare())
+    write("one", 0, [0, 1], val=[0], n_val=20)
+    write("other", 0, [2], val=[2], n_test=1234)
+    assert "evaluated on 20 and 10 images" in str(compare("val"))
 
 
 def test_one_seed_has_no_interval_but_its_images(write, compare):
@@ -148,6 +184,23 @@ def test_the_command_prints_the_comparison(write, compare, tmp_path, monkeypatch
     printed = json.loads(capsys.readouterr().out)
     assert printed["event"] == "comparison" and printed["only_first"] == [0, 1]
     assert printed["pairs"] == [{"seed": 0, "only_first": 2, "only_second": 0, "p": 0.5}]
+    assert main([*words, "--part", "val"]) == 2
+    assert "was not evaluated on 'val'" in capsys.readouterr().err
+
+
+def test_the_text_has_the_interval_in_points_and_what_each_side_alone_gets_right(write, compare, monkeypatch):
+    monkeypatch.setattr(runs.comparison, "MOST_SHOWN", 2)
+    for seed in (0, 1):
+        write("one", seed, [0, 1, 2, 3, 4 + seed])
+        write("other", seed, [6, 7])
+    found = compare()
+    low, high = (f"{100 * limit:+.2f}" for limit in found.interval)
+    lines = str(found).splitlines()
+    assert lines[2] == (f"difference: +30.00 points (95 % interval over seeds and images: {low} to {high})")
+    assert lines[-2:] == [
+        "right in all runs of one and in none of other: 4 images: 0, 1 and 2 more",
+        "right in all runs of other and in none of one: 2 images: 6, 7",
+    ]
 
 
 def test_your_own_run_goes_before_the_courses_of_the_same_seed(write, tmp_path, recorded_folder):

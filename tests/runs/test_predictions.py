@@ -1,6 +1,8 @@
 """Predictions are kept for each run, and results come from them."""
 
 import gzip
+import json
+from dataclasses import replace
 
 import fakes
 import pytest
@@ -174,6 +176,15 @@ def test_a_variant_with_other_labels_keeps_its_own(recorded_folder, tiny, first)
         assert right == pytest.approx(kept.result["test_accuracy"])
 
 
+def test_labels_that_are_kept_are_not_replaced_by_those_of_other_images(tiny, toy_images, tmp_path):
+    """Else no earlier run of the folder could be compared any more."""
+    recipe = tiny.replace(epochs=1)
+    first, _ = runs.train_and_keep(recipe, toy_images, 0, folder=tmp_path, progress=False)
+    others = replace(toy_images, test=data.Images(toy_images.test.pixels, toy_images.test.labels.flip(0)))
+    runs.train_and_keep(recipe, others, 1, folder=tmp_path, progress=False)
+    assert runs.right_answers([first]).double().mean().item() == pytest.approx(first.result["test_accuracy"])
+
+
 def test_every_variant_that_changes_labels_is_named(toy_images):
     labels = {name: vary(toy_images.test).labels for name, vary in data.VARIANTS.items()}
     changed = {name for name, own in labels.items() if not torch.equal(own, toy_images.test.labels)}
@@ -189,21 +200,35 @@ def test_predictions_of_other_images_are_refused(recorded_folder, tiny):
 
 
 def old(path):
-    """Take a record's predictions away, and let it speak of fewer test images."""
+    """Take away what a record of an earlier version has not, and let it speak of fewer test images."""
     path.with_suffix(".predictions.gz").unlink()
-    path.write_text(path.read_text().replace('"n_test": 100', '"n_test": 7'))
+    content = json.loads(path.read_text())
+    del content["model"]["classes"], content["data"]["test_fingerprint"]
+    content["data"]["n_test"] = 7
+    path.write_text(json.dumps(content))
 
 
 def test_a_record_without_predictions_is_evaluated_anew_from_its_weights(recorded_folder, tiny, monkeypatch):
     path = fakes.record(tiny.replace(epochs=1), keep_weights=True)
-    before, history = path.read_text(), runs.load_record(path).history
+    before = json.loads(path.read_text())
     old(path)
     monkeypatch.setattr(runs.queue, "train", lambda *_, **__: pytest.fail("it trained"))
     assert runs.train_and_record(tiny.replace(epochs=1), 0, progress=False) is runs.Claim.DONE
     assert runs.train_and_record(tiny.replace(epochs=1), 0, renew=True, progress=False) is runs.Claim.MINE
-    assert path.read_text() == before and runs.load_record(path).history == history
+    assert json.loads(path.read_text()) == before
     assert len(runs.load_record(path).predictions()) == 100
     assert runs.train_and_record(tiny.replace(epochs=1), 0, renew=True, progress=False) is runs.Claim.DONE
+
+
+def test_a_record_is_not_evaluated_anew_with_other_images(recorded_folder, tiny, toy_images):
+    path = fakes.record(tiny.replace(epochs=1), keep_weights=True)
+    old(path)
+    before = fakes.snapshot(recorded_folder)
+    others = replace(toy_images, train=toy_images.train[:300])  # of whose held-out tenth it knows some
+    with pytest.raises(CourseError, match="'tiny', seed 0, was trained on other images than those found"):
+        runs.train_and_record(tiny.replace(epochs=1), 0, renew=True, progress=False, dataset=others)
+    (recorded_folder / "tiny-seed0.lock").unlink()  # which nobody holds
+    assert fakes.snapshot(recorded_folder) == before
 
 
 def test_without_weights_it_is_trained_again(recorded_folder, tiny):

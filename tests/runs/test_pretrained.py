@@ -127,7 +127,13 @@ def test_images_of_another_shape_are_not_classified(name, shape):
 def test_views_have_a_temperature_of_their_own():
     found, pixels = runs.load_pretrained("fast-lean"), torch.from_numpy(fakes.images(3)[0])
     assert found.views == 6 and found.card.views.temperature != found.temperature
-    for views, temperature in ((6, found.card.views.temperature), (1, found.temperature)):
+    # The card says nothing of two views, for which the temperature of a single one comes nearest.
+    assert found.measured(2) is None
+    for views, temperature in (
+        (6, found.card.views.temperature),
+        (1, found.temperature),
+        (2, found.temperature),
+    ):
         expected = (evaluate.predict(found.network, pixels, views) / temperature).softmax(1)
         assert torch.allclose(found.classify(pixels, views), expected)
 
@@ -146,6 +152,11 @@ def test_publish_measures_the_mean_over_the_recipe_s_views(recorded_folder, tmp_
     best = evaluate.fit_temperature(evaluate.predict(network, val.pixels, 6), val.labels)
     assert card.views.temperature == round(best, 4)
     assert runs.load_record(path).recipe.views == card.views.number == 6
+    assert runs.load_weights(path.with_suffix(".safetensors")).views == 6
+    kept, _ = runs.load_predictions(tmp_path / "tiny.predictions.gz")
+    expected = (logits / card.views.temperature).softmax(1).topk(2)
+    assert torch.equal(kept["test_views"].classes, expected.indices.byte())
+    assert torch.allclose(kept["test_views"].probabilities, expected.values, atol=0.51 / 255)
 
 
 def test_a_record_with_weights_opens_too(recorded_folder, tiny):
@@ -237,6 +248,18 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(ending, copied, monke
         runs.load_pretrained("study")
 
 
+def test_weights_that_may_not_be_read_are_not_called_damaged(tiny, tmp_path, monkeypatch):
+    def missing(*_):
+        raise FileNotFoundError("No such file or directory")  # as safetensors says it
+
+    file = tmp_path / "any.safetensors"
+    file.touch()
+    systems.close_to_readers(file, monkeypatch)
+    monkeypatch.setattr(runs.weights, "load_model", missing)
+    with pytest.raises(CourseError, match=r"any\.safetensors cannot be read: Permission denied\.$"):
+        runs.load_network(file, tiny, (3, 32, 32), 10)
+
+
 def test_publish_measures_the_rounded_weights(recorded_folder, tmp_path, tiny, monkeypatch):
     monkeypatch.setitem(pretrained.ABOUT, "tiny", "A small one.")
     path = fakes.record(tiny, folder=recorded_folder, keep_weights=True)
@@ -249,8 +272,31 @@ def test_publish_measures_the_rounded_weights(recorded_folder, tmp_path, tiny, m
     val = data.split(images.train)[1]
     best = evaluate.fit_temperature(evaluate.predict(found.network, val.pixels), val.labels)
     assert card.temperature == round(best, 4)
+    plain, labels = evaluate.predict(found.network, val.pixels), images.test.labels
+    assert card.val_accuracy == evaluate.accuracy(plain, val.labels)
+    right = logits.argmax(1) == labels
+    assert card.test_recall == pytest.approx([right[labels == k].double().mean().item() for k in range(10)])
+    for place, scaled in enumerate((logits, logits / card.temperature)):
+        assert card.test_loss[place] == pytest.approx(evaluate.loss(scaled, labels), abs=1e-4)
+        assert card.test_error[place] == pytest.approx(evaluate.calibration(scaled, labels)[3], abs=1e-4)
+    assert [card.data[name] for name in ("n_train", "n_val", "n_test")] == [360, 40, 100]
+    kept, _ = runs.load_predictions(tmp_path / "out" / "tiny.predictions.gz")
+    for part, several in {"val": plain, "test": logits}.items():
+        expected = (several / card.temperature).softmax(1).topk(2)
+        assert torch.equal(kept[part].classes, expected.indices.byte())
+        assert torch.allclose(kept[part].probabilities, expected.values, atol=0.51 / 255)
     exact = evaluate.predict(runs.load_record(path).network(), images.test.pixels)
     assert card.changed == int((exact.argmax(1) != logits.argmax(1)).sum())
+
+
+def test_publish_measures_no_network_with_other_images(recorded_folder, tmp_path, tiny, monkeypatch):
+    monkeypatch.setitem(pretrained.ABOUT, "tiny", "A small one.")
+    fakes.record(tiny.replace(epochs=1), folder=recorded_folder, keep_weights=True)
+    others = replace(data.load("toy"), train=data.load("toy").train[:300])
+    monkeypatch.setattr(data, "load", lambda name: others)
+    with pytest.raises(CourseError, match="'tiny' was trained on other images than those found here"):
+        runs.publish("tiny", recorded_folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_publish_says_what_is_missing(recorded_folder, tiny, monkeypatch):

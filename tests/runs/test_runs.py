@@ -413,6 +413,65 @@ def test_a_live_run_says_so_and_has_its_network(tiny, toy_images, recorded_folde
     assert fakes.snapshot(recorded_folder) == {}
 
 
+def test_a_run_has_the_seconds_of_its_training(tiny, toy_images):
+    trained = training.Trained(models.build(tiny, (3, 32, 32)), seconds=12.34)
+    assert runs.replay.as_run(tiny, toy_images, 0, trained).seconds == 12.3
+
+
+def test_a_run_that_a_gpu_cannot_evaluate_does_not_keep_the_others_from_being_recorded(
+    recorded_folder, tiny, monkeypatch
+):
+    evaluated, predict_parts = [], runs.replay.predict_parts
+
+    def full_at_first(*arguments):
+        evaluated.append(arguments)
+        if len(evaluated) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return predict_parts(*arguments)
+
+    monkeypatch.setattr(runs.replay, "predict_parts", full_at_first)
+    said = []
+    with pytest.raises(CourseError, match="not recorded, for the reasons above: tiny seed 0"):
+        wanted = [(tiny.replace(epochs=1), seed) for seed in (0, 1)]
+        runs.record_all(wanted, progress=False, say=lambda text, *_, **__: said.append(str(text)))
+    assert any("The GPU has too little free memory" in text for text in said)
+    assert [path.name for path in recorded_folder.glob("*.json")] == ["tiny-seed1.json"]
+
+
+def test_among_several_processes_a_run_that_fails_ends_the_recording(recorded_folder, tiny, monkeypatch):
+    """The others may be in the middle of this run, and would wait for this process."""
+
+    def fails(recipe, seed, **options):
+        asked.append(seed)
+        raise CourseError("The loss became nan.")
+
+    asked = []
+    monkeypatch.setattr(runs.queue, "train_and_record", fails)
+    monkeypatch.setattr(runs.queue.distributed, "world_size", lambda: 2)
+    with pytest.raises(CourseError, match=r"^The loss became nan\.$"):
+        runs.record_all([(tiny, 0), (tiny, 1)], progress=False)
+    assert asked == [0]
+
+
+def test_who_asks_for_weights_that_an_earlier_recording_did_not_keep_is_told(recorded_folder, tiny, capsys):
+    path, wanted = fakes.record(tiny.replace(epochs=1)), [(tiny.replace(epochs=1), 0)]
+    told = f"recorded before without its weights: move {path} away to record them too"
+    for keep in (False, True):
+        runs.record_all(wanted, keep_weights=keep, progress=False)
+        assert (told in capsys.readouterr().out) == keep
+    path.unlink()
+    runs.record_all(wanted, keep_weights=True, progress=False)
+    assert "without its weights" not in capsys.readouterr().out
+
+
+def test_a_run_that_is_kept_says_whether_it_was_trained_now(tiny, toy_images, tmp_path):
+    for trained_now in (True, False):
+        kept, now = runs.train_and_keep(
+            tiny.replace(epochs=1), toy_images, 0, folder=tmp_path, progress=False
+        )
+        assert (now, kept.replayed) == (trained_now, not trained_now)
+
+
 def test_runs_are_one_a_seed(tiny, recorded_folder):
     several = runs.run_seeds(tiny.replace(epochs=1), seeds=(0, 2))
     assert [one.seed for one in several] == [0, 2]
@@ -436,6 +495,23 @@ def test_several_runs_print_one_line(recorded, recorded_folder, tiny, capsys, mo
     assert out.startswith("tiny: test accuracy ")
     assert out.endswith(f" (2 seeds) of 100. Trained on {device}.\n")
     assert out.count("\n") == 1
+
+
+def test_runs_of_which_one_was_trained_now_are_not_called_replayed(recorded, tiny, capsys):
+    runs.run_seeds(tiny, seeds=(0, 1))
+    assert "Trained on" in capsys.readouterr().out
+
+
+def test_by_default_all_seeds_are_run_that_are_recorded(recorded, tiny, no_training, monkeypatch):
+    monkeypatch.setitem(recipes.RECIPES, "tiny", tiny)
+    content = json.loads(recorded.read_text())
+    runs.record_file("tiny", 5).write_text(json.dumps(content | {"seed": 5}))
+    assert [one.seed for one in runs.run_seeds("tiny")] == [0, 5]
+
+
+def test_the_quick_profile_takes_two_seeds(recorded_folder, tiny, monkeypatch):
+    monkeypatch.setenv("CIFAR_PROFILE", "quick")
+    assert [one.seed for one in runs.run_seeds(tiny, seeds=(4, 7, 9))] == [4, 7]
 
 
 def test_recorded_runs_come_by_seed(recorded, recorded_folder, tiny):
@@ -471,6 +547,26 @@ def test_a_chapter_starts_by_naming_its_profile(name, monkeypatch, capsys):
     monkeypatch.setenv("CIFAR_PROFILE", name)
     runs.show_profile()
     assert capsys.readouterr().out.startswith(f"Profile {name}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "capability", "told"),
+    [
+        ("full", None, True),
+        ("full", (6, 1), True),  # a GPU for which this PyTorch has no code is not used
+        ("full", (8, 0), False),
+        ("recorded", None, False),
+        ("quick", None, False),
+    ],
+)
+def test_who_trains_without_a_gpu_is_told_where_there_is_one(name, capability, told, monkeypatch, capsys):
+    monkeypatch.setenv("CIFAR_PROFILE", name)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: capability is not None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(capability is not None))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75"])
+    runs.show_profile()
+    assert ("There is no GPU here" in capsys.readouterr().out) == told
 
 
 def test_mean_and_spread():

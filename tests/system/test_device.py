@@ -95,8 +95,23 @@ def test_a_gpu_that_this_pytorch_has_no_code_for_is_none(gpus, monkeypatch):
     assert device.select_device() == CPU
     with pytest.raises(CourseError, match=r"^Its Name is too old for this PyTorch \(.*\): use --device cpu"):
         device.select_device("cuda")
+    gpus(1, (7, 5))  # the oldest that it has code for
+    assert device.select_device() == device.select_device("cuda") == GPU
+    gpus(1, (6, 1))
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["gfx90a"])
     assert device.select_device() == device.select_device("cuda") == GPU
+
+
+def test_each_process_asks_for_the_age_of_its_own_gpu(gpus, second_of_two, monkeypatch):
+    gpus(2)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: [(6, 1), (8, 0)][device.index])
+    assert device.select_device() == torch.device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: [(8, 0), (6, 1)][device.index])
+    assert device.select_device() == CPU
+    gpus(1)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: [(8, 0)][device.index])
+    with pytest.raises(CourseError, match=r"There is no cuda:1: this machine has 1 GPU\(s\)"):
+        device.select_device()
 
 
 # Which precision
