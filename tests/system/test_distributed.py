@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -356,6 +357,17 @@ def test_a_process_takes_the_gpu_of_its_number(nccl, backend, torchrun, monkeypa
     with distributed.process_group():
         assert chosen == [1]
     assert torchrun.backend == backend
+
+
+def test_the_others_wait_a_day_for_what_one_does_for_all(torchrun, monkeypatch):
+    """A download may take longer than the silence after which a training process is given up."""
+    groups = []
+    monkeypatch.setattr(dist, "barrier", groups.append)
+    monkeypatch.setattr(dist, "broadcast_object_list", lambda answer, source, group, _: groups.append(group))
+    with distributed.process_group():
+        assert distributed.on_first(lambda: 1) == 1
+        assert distributed.one_by_one(lambda: 2) == 2
+    assert groups == [("gloo", timedelta(days=1))] * 4
 
 
 def test_after_an_error_the_processes_still_agree_on_who_prints_it(torchrun, capsys):
