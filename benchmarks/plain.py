@@ -110,12 +110,12 @@ class Plain:
         self.sgd.step()
         for weight, buffer in zip(self.filters, self.buffers, strict=True):
             buffer.mul_(MOMENTUM).add_(weight.grad)
-            step = orthogonal(weight.grad.add(buffer, alpha=MOMENTUM).flatten(1))
+            step = orthogonalize(weight.grad.add(buffer, alpha=MOMENTUM).flatten(1))
             weight.mul_(len(weight) ** 0.5 / weight.norm())
             weight.sub_(step.view_as(weight), alpha=rate)
 
 
-def orthogonal(matrix):
+def orthogonalize(matrix):
     x = matrix / (matrix.norm() + 1e-7)
     turned = len(x) > x.shape[1]
     x = x.T if turned else x

@@ -46,8 +46,8 @@ def full(card):
         "most often right": ", ".join(f"{name} {percent(share)}" for share, name in recalls[:-4:-1]),
         **of_views(card),
         "temperature": f"{card.temperature}, fitted on the validation images",
-        "calibration error on test": f"{100 * card.test_error[0]:.1f} points, with the temperature "
-        f"{100 * card.test_error[1]:.1f}",
+        "calibration error on test": f"{100 * card.test_ece[0]:.1f} points, with the temperature "
+        f"{100 * card.test_ece[1]:.1f}",
         "loss on test": f"{card.test_loss[0]:.3f} nats, with the temperature {card.test_loss[1]:.3f}",
         "changed by fp16": f"{card.changed} of {images['n_test']:,} test predictions",
         "file": f"`cifar_lib/pretrained/{card.name}.safetensors`, SHA-256 `{card.sha256[:16]}…`",
@@ -70,7 +70,7 @@ def of_views(card):
         f"mean over {found.number} views": f"test accuracy {percent(found.test_accuracy)}, 95 % interval "
         f"{percent(found.test_interval[0])} to {percent(found.test_interval[1])}; validation accuracy "
         f"{percent(found.val_accuracy)}; temperature {found.temperature}, with which the calibration error "
-        f"on test is {100 * found.test_error[1]:.1f} points"
+        f"on test is {100 * found.test_ece[1]:.1f} points"
     }
 
 

@@ -39,7 +39,7 @@ class SmallestGaps(Table):
         head = " | ".join(f"{seeds} seeds" for seeds in SEEDS)
         rows = [
             f"| {spread:.1f} points | "
-            + " | ".join(f"{comparisons.smallest_gap(spread, seeds):.1f}" for seeds in SEEDS)
+            + " | ".join(f"{comparisons.minimum_detectable_difference(spread, seeds):.1f}" for seeds in SEEDS)
             + " |"
             for spread in SPREADS
         ]

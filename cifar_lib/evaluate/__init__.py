@@ -19,7 +19,7 @@ from .predictions import (
     top_k,
     weighted_views,
 )
-from .statistics import format_percent, interval, mean_and_spread
+from .statistics import format_percent, mean_and_spread, wilson_interval
 from .temperature import classify, fit_temperature
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
     "fit_temperature",
     "format_percent",
     "holm",
-    "interval",
     "loss",
     "mcnemar",
     "mean_and_spread",
@@ -43,4 +42,5 @@ __all__ = [
     "weighted_views",
     "welch",
     "welch_interval",
+    "wilson_interval",
 ]

@@ -28,17 +28,17 @@ class Estimate:
 
     Args:
         value, low, high: in the unit of the data, here shares from 0 to 1.
-        error: the standard error of `value`.
+        standard_error: of `value`.
         p: of a two-sided test that the true value is 0.
-        freedom: the degrees of freedom of its t distribution.
+        degrees_of_freedom: of its t distribution.
     """
 
     value: float
     low: float
     high: float
-    error: float
+    standard_error: float
     p: float
-    freedom: float
+    degrees_of_freedom: float
 
 
 def accuracy_interval(right: Tensor, confidence: float = 0.95) -> Estimate:
@@ -155,7 +155,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def smallest_gap(spread: float, seeds: int, power: float = 0.8, level: float = 0.05) -> float:
+def minimum_detectable_difference(
+    spread: float, seeds: int, power: float = 0.8, level: float = 0.05
+) -> float:
     """The difference of two means that a t-test detects with probability `power`.
 
     The test is two-sided and assumes equal spreads; its power is that of the noncentral t distribution.

@@ -22,7 +22,7 @@ def format_percent(shares: Iterable[float]) -> str:
     return f"{100 * mean:.1f} %" if len(shares) == 1 else f"{100 * mean:.1f} ± {100 * spread:.1f} %"
 
 
-def interval(share: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(share: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's confidence interval for a share p that was observed in n images::
 
         (p + z²/2n ± z √(p (1 − p)/n + z²/4n²)) / (1 + z²/n)

@@ -62,7 +62,7 @@ class Measured(BaseModel):
         test_interval: Wilson's 95 per cent interval of the test accuracy.
         test_recall: the share of each class's test images that it gets right, in the order of the classes.
         temperature: what its logits are divided by, fitted on the validation images.
-        test_error: the expected calibration error on the test images at temperature 1, and at `temperature`.
+        test_ece: the expected calibration error on the test images at temperature 1, and at `temperature`.
         test_loss: the mean cross entropy in nats on the test images at the same two temperatures.
     """
 
@@ -73,7 +73,7 @@ class Measured(BaseModel):
     test_interval: tuple[Share, Share]
     test_recall: list[Share]
     temperature: Annotated[float, Field(gt=0)]
-    test_error: tuple[Share, Share]
+    test_ece: tuple[Share, Share]
     test_loss: tuple[Amount, Amount]
 
 
@@ -333,10 +333,10 @@ def _measured(logits, labels):
     return {
         "val_accuracy": evaluate.accuracy(logits["val"], labels["val"]),
         "test_accuracy": share,
-        "test_interval": evaluate.interval(share, len(right)),
+        "test_interval": evaluate.wilson_interval(share, len(right)),
         "test_recall": (counts.diagonal() / counts.sum(1)).tolist(),
         "temperature": temperature,
-        "test_error": [round(evaluate.calibration(found, right)[3], DIGITS) for found in both],
+        "test_ece": [round(evaluate.calibration(found, right)[3], DIGITS) for found in both],
         "test_loss": [round(evaluate.loss(found, right), DIGITS) for found in both],
     }
 

@@ -42,8 +42,8 @@ class Score:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval over images, see `evaluate.interval`."""
-        return evaluate.interval(self.accuracy, len(self.right))
+        """The 95 % interval over images, see `evaluate.wilson_interval`."""
+        return evaluate.wilson_interval(self.accuracy, len(self.right))
 
     def __str__(self) -> str:
         low, high = self.interval

@@ -3,7 +3,7 @@
 from .callbacks import Callback, EpochBar, EpochLines, EpochObjects, TensorBoard
 from .checkpoint import RunKey, load_checkpoint, save_checkpoint
 from .loop import train, train_epoch, validate
-from .muon import Muon, orthogonal
+from .muon import Muon, orthogonalize
 from .optimizers import make_optimizer, training_loss
 from .setup import Setup, augmentation_at, set_up
 from .trained import Trained
@@ -23,7 +23,7 @@ __all__ = [
     "augmentation_at",
     "load_checkpoint",
     "make_optimizer",
-    "orthogonal",
+    "orthogonalize",
     "save_checkpoint",
     "set_up",
     "train",

@@ -24,7 +24,7 @@ class Muon(torch.optim.Optimizer):
 
         M ← β M + G
         W ← √rows · W / ‖W‖            filters of a mean square length of one
-        W ← W − rate · orthogonal(G + β M)
+        W ← W − rate · orthogonalize(G + β M)
 
     All directions of the step are about equally long, so rare features learn as fast as common ones. The
     other weights take the step of SGD with Nesterov's momentum, each group at its own multiple of the rate.
@@ -99,7 +99,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def _all_orthogonal(steps: Sequence[Tensor]) -> list[Tensor]:
-    """`orthogonal` of the step of each layer's filters; those of one shape share their products."""
+    """`orthogonalize` of the step of each layer's filters; those of one shape share their products."""
     # The result does not depend on the order of the columns, and this is their order in channels-last memory.
     matrices = [step.movedim(1, -1).flatten(1) for step in steps]
     alike: dict[Any, list[int]] = {}
@@ -108,9 +108,9 @@ def _all_orthogonal(steps: Sequence[Tensor]) -> list[Tensor]:
         alike.setdefault(place if alone else matrix.shape, []).append(place)
     for places in alike.values():
         if len(places) == 1:
-            found = [orthogonal(matrices[places[0]])]
+            found = [orthogonalize(matrices[places[0]])]
         else:
-            found = list(orthogonal(torch.stack([matrices[place] for place in places])))
+            found = list(orthogonalize(torch.stack([matrices[place] for place in places])))
         for place, matrix in zip(places, found, strict=True):
             matrices[place] = matrix
     return [
@@ -119,7 +119,7 @@ def _all_orthogonal(steps: Sequence[Tensor]) -> list[Tensor]:
     ]
 
 
-def orthogonal(matrix: Tensor, iterations: int = 3) -> Tensor:
+def orthogonalize(matrix: Tensor, iterations: int = 3) -> Tensor:
     """A matrix with the singular vectors of `matrix` whose singular values are all about one.
 
     The iteration of Newton and Schulz with a polynomial of degree five, which needs only products. It starts

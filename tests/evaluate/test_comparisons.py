@@ -30,7 +30,7 @@ def test_with_images_that_are_all_alike_only_the_seeds_count():
     shares = [1, 1, 1, 0, 1]
     low, high = stats.t.interval(0.95, 4, 0.8, stats.sem(shares))
     assert (found.value, found.low, found.high) == pytest.approx((0.8, low, min(high, 1.0)))
-    assert found.freedom == pytest.approx(4)
+    assert found.degrees_of_freedom == pytest.approx(4)
 
 
 def test_with_seeds_that_are_all_alike_only_the_images_count():
@@ -51,8 +51,8 @@ def test_the_variance_is_that_of_a_two_way_table_by_hand():
     )
     variance = seeds + images - left / 3 / 8
     found = comparisons.accuracy_interval(right)
-    assert found.error**2 == pytest.approx(variance)
-    assert found.freedom == pytest.approx(variance**2 / (seeds**2 / 1 + images**2 / 3))
+    assert found.standard_error**2 == pytest.approx(variance)
+    assert found.degrees_of_freedom == pytest.approx(variance**2 / (seeds**2 / 1 + images**2 / 3))
 
 
 def test_the_variance_of_a_difference_by_hand():
@@ -68,8 +68,8 @@ def test_the_variance_of_a_difference_by_hand():
     variance = sum(seeds) + images - sum(rest)
     assert variance > max(*seeds, images)
     found = comparisons.difference_interval(*(torch.from_numpy(side).bool() for side in sides))
-    assert found.error**2 == pytest.approx(variance)
-    assert found.freedom == pytest.approx(
+    assert found.standard_error**2 == pytest.approx(variance)
+    assert found.degrees_of_freedom == pytest.approx(
         variance**2 / (seeds[0] ** 2 / 1 + seeds[1] ** 2 / 2 + images**2 / 3)
     )
 
@@ -83,7 +83,7 @@ def test_an_interval_is_as_wide_as_the_confidence_asks(confidence):
         comparisons.accuracy_interval(first, confidence),
         comparisons.difference_interval(first, second, confidence),
     ):
-        inside = stats.t.cdf((found.high - found.value) / found.error, found.freedom)
+        inside = stats.t.cdf((found.high - found.value) / found.standard_error, found.degrees_of_freedom)
         assert inside - (1 - inside) == pytest.approx(confidence)
         assert found.value - found.low == pytest.approx(found.high - found.value)
 
@@ -96,7 +96,7 @@ def test_a_difference_pairs_the_images():
     others = same[:, torch.randperm(2_000, generator=generator)]
     paired, unpaired = (comparisons.difference_interval(first, second) for second in (same, others))
     assert paired.value == pytest.approx(unpaired.value)
-    assert paired.error < 0.8 * unpaired.error
+    assert paired.standard_error < 0.8 * unpaired.standard_error
     back = comparisons.difference_interval(same, first)
     assert (back.value, back.low, back.high) == pytest.approx((-paired.value, -paired.high, -paired.low))
 
@@ -111,7 +111,7 @@ def test_a_difference_is_no_surer_than_welchs_test_over_seeds_alone():
     assert found.value == pytest.approx(0.05)
     # The images add to the error, so the interval is no shorter than Welch's standard error allows.
     welch = (one.var() / 3 + other.var() / 2).sqrt().item()
-    assert found.error >= welch * 0.999 and found.p > 0.5 * test.pvalue
+    assert found.standard_error >= welch * 0.999 and found.p > 0.5 * test.pvalue
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_one_image_is_refused():
 def test_without_any_spread_the_interval_is_a_point():
     found = comparisons.accuracy_interval(torch.ones(2, 9).bool())
     assert (found.value, found.low, found.high, found.p) == (1, 1, 1, 0)
-    assert (found.error, found.freedom) == (0, math.inf)
+    assert (found.standard_error, found.degrees_of_freedom) == (0, math.inf)
     same = comparisons.difference_interval(torch.ones(2, 9).bool(), torch.ones(3, 9).bool())
     assert (same.value, same.p) == (0, 1)
 
@@ -185,20 +185,24 @@ def test_holm_by_hand():
 @pytest.mark.parametrize(
     ("seeds", "power", "level"), [(5, 0.8, 0.05), (2, 0.8, 0.05), (30, 0.8, 0.05), (5, 0.3, 0.2)]
 )
-def test_the_smallest_gap_is_seen_in_the_wanted_share_of_cases(seeds, power, level):
-    gap = comparisons.smallest_gap(0.5, seeds, power, level)
+def test_the_minimum_detectable_difference_is_seen_in_the_wanted_share_of_cases(seeds, power, level):
+    gap = comparisons.minimum_detectable_difference(0.5, seeds, power, level)
     generator = torch.Generator().manual_seed(1)
     sides = torch.randn(2, seeds, 10_000, generator=generator, dtype=torch.float64) * 0.5
     p = stats.ttest_ind(sides[0].numpy() + gap, sides[1].numpy()).pvalue
     assert (p < level).mean() == pytest.approx(power, abs=0.015)
 
 
-def test_the_smallest_gap_grows_with_the_spread_and_shrinks_with_the_seeds():
+def test_the_minimum_detectable_difference_grows_with_the_spread_and_shrinks_with_the_seeds():
     """It is one of 80 per cent of cases at the level of 5 per cent, unless others are asked for."""
-    gap = comparisons.smallest_gap(0.5, 5)
-    assert gap == comparisons.smallest_gap(0.5, 5, 0.8, 0.05)
-    assert comparisons.smallest_gap(1.0, 5) == pytest.approx(2 * gap)
-    assert comparisons.smallest_gap(0.5, 3) > gap > comparisons.smallest_gap(0.5, 10)
+    gap = comparisons.minimum_detectable_difference(0.5, 5)
+    assert gap == comparisons.minimum_detectable_difference(0.5, 5, 0.8, 0.05)
+    assert comparisons.minimum_detectable_difference(1.0, 5) == pytest.approx(2 * gap)
+    assert (
+        comparisons.minimum_detectable_difference(0.5, 3)
+        > gap
+        > comparisons.minimum_detectable_difference(0.5, 10)
+    )
 
 
 @pytest.mark.parametrize(("other", "p"), [(0.5, 1.0), (0.25, 0.0)])

@@ -20,25 +20,27 @@ from cifar_lib import evaluate
     ],
 )
 def test_wilsons_interval(share, n, low, high):
-    assert evaluate.interval(share, n) == pytest.approx((low, high), abs=2e-5)
+    assert evaluate.wilson_interval(share, n) == pytest.approx((low, high), abs=2e-5)
 
 
 def test_wilsons_interval_is_its_formula():
     z, p, n = 2.5758293, 0.3, 50
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    assert evaluate.interval(p, n, 0.99) == pytest.approx((middle - half, middle + half))
+    assert evaluate.wilson_interval(p, n, 0.99) == pytest.approx((middle - half, middle + half))
 
 
 def test_wilsons_interval_is_centred_where_half_are_right():
-    low, high = evaluate.interval(0.5, 40)
+    low, high = evaluate.wilson_interval(0.5, 40)
     assert low + high == pytest.approx(1)
-    assert evaluate.interval(0.3, 40) == pytest.approx(tuple(1 - x for x in evaluate.interval(0.7, 40)[::-1]))
+    assert evaluate.wilson_interval(0.3, 40) == pytest.approx(
+        tuple(1 - x for x in evaluate.wilson_interval(0.7, 40)[::-1])
+    )
 
 
 def test_a_share_is_rounded_to_whole_images():
-    assert evaluate.interval(0.124, 100) == evaluate.interval(0.12, 100)
-    assert evaluate.interval(0.126, 100) == evaluate.interval(0.13, 100)
+    assert evaluate.wilson_interval(0.124, 100) == evaluate.wilson_interval(0.12, 100)
+    assert evaluate.wilson_interval(0.126, 100) == evaluate.wilson_interval(0.13, 100)
 
 
 def test_mean_and_spread_divide_by_n_and_by_n_minus_one():
@@ -74,8 +76,8 @@ def test_welchs_p_is_where_the_interval_touches_zero():
     one, other = [3.0, 4.0, 8.0], [1.0, 1.5, 2.0, 2.5]
     found = evaluate.welch(one, other)
     assert evaluate.welch(one, other, confidence=1 - found.p).low == pytest.approx(0)
-    assert found.error == pytest.approx(math.sqrt(7 / 3 + (5 / 12) / 4))
-    half = stats.t.ppf(0.975, found.freedom) * found.error
+    assert found.standard_error == pytest.approx(math.sqrt(7 / 3 + (5 / 12) / 4))
+    half = stats.t.ppf(0.975, found.degrees_of_freedom) * found.standard_error
     assert (found.low, found.high) == pytest.approx((3.25 - half, 3.25 + half))
 
 
@@ -101,7 +103,7 @@ def test_welchs_interval_of_a_single_value_has_no_limits(one, other):
 
 def test_wilsons_interval_holds_the_true_share_in_95_per_cent_of_the_samples():
     draws = np.random.default_rng(0).binomial(200, 0.72, 2_000)
-    intervals = {right: evaluate.interval(right / 200, 200) for right in set(draws.tolist())}
+    intervals = {right: evaluate.wilson_interval(right / 200, 200) for right in set(draws.tolist())}
     held = [intervals[right][0] <= 0.72 <= intervals[right][1] for right in draws.tolist()]
     assert 0.93 < np.mean(held) < 0.97
 

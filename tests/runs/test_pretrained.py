@@ -51,7 +51,7 @@ def test_the_accuracies_are_those_of_the_stored_predictions(name):
     )
     assert card.val_accuracy == found["val"].accuracy(labels["val"])
     assert card.test_accuracy == found["test"].accuracy(labels["test"])
-    assert card.test_interval == pytest.approx(evaluate.interval(card.test_accuracy, 10_000))
+    assert card.test_interval == pytest.approx(evaluate.wilson_interval(card.test_accuracy, 10_000))
     right = found["test"].right(labels["test"])
     for label, recall in enumerate(card.test_recall):
         assert recall == pytest.approx(right[labels["test"] == label].double().mean().item())
@@ -63,7 +63,9 @@ def test_the_quick_network_s_accuracy_over_views_is_that_of_the_stored_predictio
     assert card.views.number == recipes.get("fast-lean").views == 6
     assert card.views.val_accuracy == found["val_views"].accuracy(labels["val"])
     assert card.views.test_accuracy == found["test_views"].accuracy(labels["test"]) > 0.93
-    assert card.views.test_interval == pytest.approx(evaluate.interval(card.views.test_accuracy, 10_000))
+    assert card.views.test_interval == pytest.approx(
+        evaluate.wilson_interval(card.views.test_accuracy, 10_000)
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,8 +76,8 @@ def test_the_calibration_error_is_that_of_the_stored_probabilities(name):
     confidence, right = found.probabilities[:, 0].double(), found.right(labels["test"]).double()
     place = (confidence * 10).long().clamp(max=9)
     gaps = [(confidence - right)[place == level].sum().abs() for level in range(10)]
-    assert sum(gaps).item() / len(found) == pytest.approx(card.test_error[1], abs=0.003)
-    assert card.test_error[1] <= card.test_error[0] + 0.001 and card.test_loss[1] <= card.test_loss[0]
+    assert sum(gaps).item() / len(found) == pytest.approx(card.test_ece[1], abs=0.003)
+    assert card.test_ece[1] <= card.test_ece[0] + 0.001 and card.test_loss[1] <= card.test_loss[0]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -278,7 +280,7 @@ def test_publish_measures_the_rounded_weights(recorded_folder, tmp_path, tiny, m
     assert card.test_recall == pytest.approx([right[labels == k].double().mean().item() for k in range(10)])
     for place, scaled in enumerate((logits, logits / card.temperature)):
         assert card.test_loss[place] == pytest.approx(evaluate.loss(scaled, labels), abs=1e-4)
-        assert card.test_error[place] == pytest.approx(evaluate.calibration(scaled, labels)[3], abs=1e-4)
+        assert card.test_ece[place] == pytest.approx(evaluate.calibration(scaled, labels)[3], abs=1e-4)
     assert [card.data[name] for name in ("n_train", "n_val", "n_test")] == [360, 40, 100]
     kept, _ = runs.load_predictions(tmp_path / "out" / "tiny.predictions.gz")
     for part, several in {"val": plain, "test": logits}.items():

@@ -12,7 +12,7 @@ def score(part, right, images=10):
 
 def test_a_score_has_the_interval_of_its_images():
     one = score("test", 8)
-    low, high = evaluate.interval(0.8, 10)
+    low, high = evaluate.wilson_interval(0.8, 10)
     expected = {"part": "test", "accuracy": 0.8, "interval": [low, high], "images": 10}
     assert one.as_dict() == expected
     assert str(one) == f"      test accuracy: 80.0% of 10 images (95 % interval {low:.1%} to {high:.1%})"

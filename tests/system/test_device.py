@@ -115,7 +115,7 @@ def test_each_process_asks_for_the_age_of_its_own_gpu(gpus, second_of_two, monke
 
 
 def test_other_errors_are_not_taken_for_too_little_memory():
-    with pytest.raises(RuntimeError, match="^shapes differ$"), device.gpu_memory_in_words():
+    with pytest.raises(RuntimeError, match=r"^shapes differ$"), device.gpu_memory_in_words():
         raise RuntimeError("shapes differ")
 
 

@@ -28,7 +28,7 @@ FAST = recipes.Recipe(
 def test_orthogonal_keeps_the_directions_and_evens_out_their_lengths(shape):
     torch.manual_seed(0)
     matrix = torch.randn(shape)
-    found = muon.orthogonal(matrix, iterations=5)
+    found = muon.orthogonalize(matrix, iterations=5)
     u, values, v = torch.linalg.svd(matrix, full_matrices=False)
     turned = u.T @ found @ v.T
     assert (turned - turned.diagonal().diag()).abs().max() < 0.05
@@ -50,7 +50,7 @@ def test_muon_takes_the_documented_step(kind):
         filters.grad, bias.grad = torch.randn_like(filters), torch.full((5,), 0.3)
         optimizer.step()
         buffer = 0.6 * buffer + filters.grad
-        step = muon.orthogonal((filters.grad + 0.6 * buffer).flatten(1)).view_as(weight)
+        step = muon.orthogonalize((filters.grad + 0.6 * buffer).flatten(1)).view_as(weight)
         weight = weight * 2 / weight.norm() - rate * step
         shift_buffer = 0.85 * shift_buffer + 0.3
         shift = shift * (1 - rate * 0.5) - rate * 10 * (0.3 + 0.85 * shift_buffer)
@@ -89,25 +89,25 @@ def test_three_iterations_bring_singular_values_to_about_one(shape, float32):
     matrix = torch.randn(shape)
     before = torch.linalg.svdvals(matrix)
     assert (before > 0.02 * before.square().sum(-1, keepdim=True).sqrt()).all()
-    found = torch.linalg.svdvals(muon.orthogonal(matrix))
+    found = torch.linalg.svdvals(muon.orthogonalize(matrix))
     assert found.min() > 0.68 and found.max() < 1.21
 
 
 def test_three_iterations_are_enough_for_a_value_of_a_fiftieth_of_the_norm(float32):
     values = torch.tensor([0.0201, 0.05, 0.1, 0.2, 0.4])
     largest = (1 - values.square().sum()).sqrt()
-    found = torch.linalg.svdvals(muon.orthogonal(torch.diag(torch.cat([values, largest[None]]))))
+    found = torch.linalg.svdvals(muon.orthogonalize(torch.diag(torch.cat([values, largest[None]]))))
     assert found.min() > 0.68 and found.max() < 1.21
 
 
 def test_an_iteration_is_the_published_polynomial_of_the_singular_values(float32):
     values = torch.tensor([0.6, 0.64, 0.48])  # of norm 1
-    found = muon.orthogonal(torch.diag(values), iterations=1).diagonal()
+    found = muon.orthogonalize(torch.diag(values), iterations=1).diagonal()
     torch.testing.assert_close(found, 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5)
 
 
 def test_a_matrix_of_zeros_stays_zero():
-    assert torch.equal(muon.orthogonal(torch.zeros(3, 5)), torch.zeros(3, 5))
+    assert torch.equal(muon.orthogonalize(torch.zeros(3, 5)), torch.zeros(3, 5))
 
 
 def test_the_step_has_the_dtype_of_its_weights(monkeypatch):
@@ -116,7 +116,7 @@ def test_the_step_has_the_dtype_of_its_weights(monkeypatch):
     monkeypatch.setattr(muon.devices, "training_dtype", lambda device: seen.append(device) or torch.bfloat16)
     torch.manual_seed(0)
     matrix = torch.randn(4, 6)
-    found = muon.orthogonal(matrix)
+    found = muon.orthogonalize(matrix)
     assert found.dtype == torch.float32
     assert torch.equal(found, found.bfloat16().float())  # so the products were rounded
 
