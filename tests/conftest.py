@@ -1,6 +1,10 @@
 """Every test starts with empty folders, no network and a small stand-in for the toy images."""
 
+import os
 from functools import partial
+
+# Before PyTorch is loaded: many tests compare bits, which differ where a busy machine takes away a thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fakes
 import processes

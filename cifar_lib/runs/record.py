@@ -218,7 +218,8 @@ def load_record(path: Path | str) -> Run:
     """Read one recorded run; older schemas are translated.
 
     Raises:
-        CourseError: the file is not a record, or of a schema that this version does not know.
+        CourseError: the file is missing, cannot be read, is not a record, or of a schema that this version
+            does not know.
     """
     path = Path(path)
     try:
@@ -233,7 +234,11 @@ def load_record(path: Path | str) -> Run:
         _check(content, recipe)
         parts = {name: content[name] for name in PARTS} | {"recipe": recipe}
         return Run(**parts, replayed=True, _folder=path.parent)
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except FileNotFoundError:
+        raise CourseError(f"{path} was not found: restore it, or record it again.") from None
+    except OSError as error:
+        raise CourseError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise CourseError(
             f"{path} is not a recorded run ({_reason(error)}): restore it, or record it again."
         ) from None
@@ -259,8 +264,6 @@ def _reason(error):
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
-    if isinstance(error, FileNotFoundError):
-        return "there is no such file"
     return f"{error} is missing" if isinstance(error, KeyError) else str(error) or type(error).__name__
 
 

@@ -104,7 +104,7 @@ def run_seeds(
     """
     if seeds is None:
         seeds = seeds_of(recipe) if isinstance(recipe, str) and profile() == "recorded" else (0, 1, 2)
-    if not seeds:
+    if len(seeds) == 0:  # an array of numpy has no truth value
         raise CourseError("There is nothing to run without a seed: name at least one.")
     several = [_run(recipe, dataset, seed, None) for seed in seeds[: 2 if profile() == "quick" else None]]
     first = several[0]

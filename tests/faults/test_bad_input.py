@@ -9,6 +9,7 @@ from pathlib import Path
 
 import fakes
 import pytest
+import systems
 import torch
 from refusals import refusal
 from safetensors.torch import save_file
@@ -73,6 +74,14 @@ def test_record_of_an_unknown_schema(schema, tmp_path):
     path.write_text(json.dumps({"schema": schema, "what": "later versions write"}))
     text = refusal(runs.load_record, path)
     assert text.startswith(f"{path} has schema {schema!r}, but this version reads 1 to 2: ")
+
+
+def test_a_record_that_is_missing_or_closed_to_its_reader_is_not_called_damaged(tmp_path, monkeypatch):
+    path = tmp_path / "paper-seed0.json"
+    assert refusal(runs.load_record, path) == f"{path} was not found: restore it, or record it again."
+    path.write_text("{}")
+    systems.close_to_readers(path, monkeypatch)
+    assert refusal(runs.load_record, path) == f"{path} cannot be read: Permission denied."
 
 
 def test_a_record_of_the_first_version_is_read(tmp_path):

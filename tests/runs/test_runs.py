@@ -511,7 +511,8 @@ def test_by_default_all_seeds_are_run_that_are_recorded(recorded, tiny, no_train
 
 def test_the_quick_profile_takes_two_seeds(recorded_folder, tiny, monkeypatch):
     monkeypatch.setenv("CIFAR_PROFILE", "quick")
-    assert [one.seed for one in runs.run_seeds(tiny, seeds=(4, 7, 9))] == [4, 7]
+    for seeds in ((4, 7, 9), np.array([4, 7, 9])):
+        assert [one.seed for one in runs.run_seeds(tiny, seeds=seeds)] == [4, 7]
 
 
 def test_recorded_runs_come_by_seed(recorded, recorded_folder, tiny):
@@ -663,6 +664,7 @@ def test_kept_scores_are_not_those_of_other_images(tiny, toy_images, tmp_path):
             runs.kept_scores(kept, other)
 
 
-def test_no_seeds_are_nothing_to_run(tiny):
+@pytest.mark.parametrize("seeds", [[], np.arange(0)])
+def test_no_seeds_are_nothing_to_run(seeds, tiny):
     with pytest.raises(CourseError, match="name at least one"):
-        runs.run_seeds(tiny, seeds=[])
+        runs.run_seeds(tiny, seeds=seeds)

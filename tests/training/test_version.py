@@ -18,40 +18,34 @@ print(json.dumps([sys.modules[name].__file__ for name in names]))
 """
 
 
-def test_every_module_that_training_loads_is_in_the_version():
-    """Of the package itself only its own `__init__` is not."""
+def test_the_version_is_of_the_rooms_that_training_loads():
+    """Of the package itself only its own `__init__` is not in it."""
     command = [sys.executable, "-c", LOADED]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=version.ROOT.parent)
-    loaded = {Path(path) for path in json.loads(done.stdout)}
-    files = version.imported_files(version.ROOT / "training" / "__init__.py")
-    assert version.ROOT / "training" / "muon.py" in loaded
-    assert loaded - files == set()
+    loaded = {Path(path).relative_to(version.ROOT).parts[0] for path in json.loads(done.stdout)}
+    assert loaded == set(version.ROOMS)
 
 
-def test_what_training_does_not_import_is_not_in_the_version():
-    files = version.imported_files(version.ROOT / "training" / "__init__.py")
-    rooms = {path.relative_to(version.ROOT).parts[0] for path in files}
-    assert rooms == {"data", "evaluate", "models", "recipes", "system", "training"}
-
-
-def test_the_version_changes_with_the_code(tmp_path, monkeypatch):
-    for name, text in {"__init__": "from . import other\n", "other": "", "alone": ""}.items():
-        (tmp_path / f"{name}.py").write_text(text)
-    monkeypatch.setattr(version, "__file__", str(tmp_path / "version.py"))
-    before = version.code_version()
-    (tmp_path / "alone.py").write_text("x = 1\n")
-    assert version.code_version() == before
-    (tmp_path / "other.py").write_text("x = 1\n")
-    assert version.code_version() != before
+def test_the_version_changes_with_the_code_that_trains(tmp_path, monkeypatch):
+    for room in ("models/kernels", "runs"):
+        (tmp_path / room).mkdir(parents=True)
+    monkeypatch.setattr(version, "ROOT", tmp_path)
+    versions = [version.code_version()]
+    for path in ("models/kernels/layers.py", "models/mlp.py", "runs/queue.py"):
+        (tmp_path / path).write_text("x = 1\n")
+        versions.append(version.code_version())
+    assert len(set(versions)) == 3 and versions[2] == versions[3]
 
 
 def test_the_version_does_not_depend_on_the_order_in_which_files_are_found(monkeypatch):
-    """A set of paths has another order in each process."""
-    files, versions = list(version.imported_files(version.ROOT / "training" / "__init__.py")), set()
-    for order in (files, files[::-1]):
-        monkeypatch.setattr(version, "imported_files", lambda _, order=order: order)
+    """Each file system lists them in an order of its own."""
+    found, versions = Path.rglob, set()
+    for backwards in (False, True):
+        monkeypatch.setattr(
+            Path, "rglob", lambda path, form, b=backwards: sorted(found(path, form), reverse=b)
+        )
         versions.add(version.code_version())
-    assert len(files) > 1 and len(versions) == 1
+    assert len(versions) == 1
 
 
 def test_the_version_is_the_librarys_with_a_hash():
