@@ -5,6 +5,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 OLDEST := .venv-oldest/bin
+# Asked first, because of an older Python, as macOS's own is, pip says only that packages conflict.
+ASK := import sys; sys.version_info < (3, 11) and sys.exit("This is Python %s.%s, and the course needs 3.11 \
+	or later: name one, as in PYTHON=python3.12 make book." % sys.version_info[:2])
 
 .PHONY: book pdf offline student slides test test-chapters test-site test-long test-oldest gpu record lint mutants clean
 
@@ -68,15 +71,17 @@ mutants: $(READY)  ## does a test notice each small change of the library? hours
 	$(BIN)/mutmut results
 
 clean:
-	rm -rf _build mutants .venv .venv-oldest cifar_lib.egg-info .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf _build build dist mutants .venv .venv-oldest cifar_lib.egg-info .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 $(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c '$(ASK)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	touch $@
 
 .venv-oldest/.installed: requirements.txt requirements-oldest.txt pyproject.toml
+	@$(PYTHON) -c '$(ASK)'
 	$(PYTHON) -m venv .venv-oldest
 	grep -v '^torch' requirements.txt > .venv-oldest/others.txt
 	$(OLDEST)/python -m pip install --quiet -r .venv-oldest/others.txt -r requirements-oldest.txt

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,18 @@ def test_the_makefile_needs_nothing_that_came_after_3_81():
     guarded = "$(if $(filter output-sync,$(.FEATURES)),--output-sync=target)"
     code = re.sub(r"(?m)(^| )#.*$", "", MAKEFILE.replace(guarded, ""))
     assert LATER.findall(code) == []
+
+
+def test_an_older_python_is_refused_before_anything_is_installed(make, tmp_path):
+    shutil.rmtree(tmp_path / ".venv")
+    older = tmp_path / "older"
+    code = "import sys; sys.version_info = (3, 9, 6); exec(sys.argv[1])"
+    older.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{code}' \"$2\"\n", encoding="utf-8")
+    older.chmod(0o755)
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        make("lint", f"PYTHON={older}")
+    assert "This is Python 3.9, and the course needs 3.11 or later: name one" in refused.value.stderr
+    assert not (tmp_path / ".venv").exists()
 
 
 def test_the_set_up_page_has_the_same_commands_for_those_without_make(make):
