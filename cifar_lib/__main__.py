@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, compare and export networks, record runs, list what there is."""
+"""The command line: train, evaluate, compare, export and ask networks, record runs, list what there is."""
 
 import argparse
 import sys

@@ -1,5 +1,6 @@
 """The commands, on quick recipes."""
 
+import argparse
 import ast
 import errno
 import json
@@ -18,7 +19,7 @@ from safetensors.torch import save_file
 
 import cifar_lib
 from cifar_lib import CourseError, data, evaluate, recipes, runs, training
-from cifar_lib.__main__ import main
+from cifar_lib.__main__ import COMMANDS, main
 
 QUICK = ["--set", "epochs=2", "--set", "batch_size=32"]
 
@@ -539,6 +540,13 @@ def test_wrong_usage_is_explained_by_the_parser(arguments, capsys):
         main(arguments)
     assert caught.value.code == 2
     assert "usage: python -m cifar_lib" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_explains_each_of_its_words(command):
+    made = argparse.ArgumentParser()
+    COMMANDS[command][0].add_arguments(made)
+    assert [action.dest for action in made._actions if not action.help] == []
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ from . import words
 
 def add_arguments(command):
     """What can be written after the name of the command."""
-    words.add_recipe(command, "first")
-    words.add_recipe(command, "second")
+    words.add_recipe(command, "first", help=words.KEPT)
+    words.add_recipe(command, "second", help="another, whose accuracy is subtracted")
     command.add_argument(
         "--part",
         choices=["test", "val", "test_views", "val_views"],
         default="test",
-        help="the images; with _views the mean over the recipes' views",
+        help="the images, by default test; with _views the mean over the recipes' views",
     )
     command.add_argument("--folder", help=words.FOLDER)
 

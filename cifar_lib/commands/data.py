@@ -3,7 +3,12 @@
 
 def add_arguments(command):
     """What can be written after the name of the command."""
-    command.add_argument("names", nargs="*", default=["cifar10", "mnist"])
+    command.add_argument(
+        "names",
+        nargs="*",
+        default=["cifar10", "mnist"],
+        help="data sets or their variants, as cifar10/grey; by default cifar10 and mnist",
+    )
 
 
 def run(arguments, output):

@@ -5,7 +5,7 @@ from . import words
 
 def add_arguments(command):
     """What can be written after the name of the command."""
-    words.add_recipe(command, help="a recipe, or the name of a changed one, as paper+3f2a9c1b")
+    words.add_recipe(command, help=words.KEPT)
     words.add_seeds(command)
     place = command.add_mutually_exclusive_group()
     place.add_argument("--folder", help=words.FOLDER)

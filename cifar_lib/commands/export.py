@@ -5,9 +5,9 @@ from . import words
 
 def add_arguments(command):
     """What can be written after the name of the command."""
-    words.add_recipe(command)
-    command.add_argument("file", help="as out.onnx")
-    command.add_argument("--seed", type=int, default=0)
+    words.add_recipe(command, help=words.KEPT)
+    command.add_argument("file", help="where the network is written, as out.onnx")
+    command.add_argument("--seed", type=int, default=0, help="of the run, by default 0")
     command.add_argument("--folder", help=words.FOLDER)
 
 

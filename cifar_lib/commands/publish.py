@@ -3,7 +3,7 @@
 
 def add_arguments(command):
     """What can be written after the name of the command."""
-    command.add_argument("names", nargs="+", metavar="RECIPE")
+    command.add_argument("names", nargs="+", metavar="RECIPE", help="fast-lean, study, paper or mlp")
     command.add_argument("--records", help="folder of the recorded runs, by default cifar_lib/recorded")
     command.add_argument("--folder", help="where the files go, by default cifar_lib/pretrained")
 

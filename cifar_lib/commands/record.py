@@ -6,23 +6,23 @@ from . import words
 
 def add_arguments(command):
     """What can be written after the name of the command."""
-    words.add_recipe(command, "recipes", nargs="*")
-    command.add_argument("--seeds", default="0", help="as 0-4 or 0,2,5")
+    words.add_recipe(command, "recipes", nargs="*", help=words.RECIPE)
+    command.add_argument("--seeds", default="0", help="as 3, 0-4 or 0,2,5; by default 0")
     command.add_argument(
         "--plan",
         nargs="?",
         const="book/computing-plan.csv",
         metavar="CSV",
-        help="work through the plan instead, the most important runs first",
+        help="work through book/computing-plan.csv, or this plan, instead: the most important runs first",
     )
     command.add_argument(
         "--renew", action="store_true", help="replace records without predictions; kept weights are used"
     )
-    command.add_argument("--device")
+    command.add_argument("--device", help=words.DEVICE)
     command.add_argument(
         "--folder",
         help="where the JSON goes; by default cifar_lib/recorded, or, where the library is installed without "
-        "its repository, runs in the cache folder",
+        "its repository or cannot be written, runs in the cache folder",
     )
     command.add_argument("--keep-weights", action="store_true", help="keep the trained weights too")
     command.set_defaults(stopped="stopped; a recording goes on where it stopped when run again.")

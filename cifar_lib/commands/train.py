@@ -12,9 +12,9 @@ from .evaluate import print_mean
 
 def add_arguments(command):
     """What can be written after the name of the command."""
-    words.add_recipe(command, help="paper, study, … (python -m cifar_lib list recipes)")
+    words.add_recipe(command, help=words.RECIPE)
     words.add_seeds(command)
-    command.add_argument("--device", help="cpu, cuda, cuda:1; by default the best there is")
+    command.add_argument("--device", help=words.DEVICE)
     command.add_argument(
         "--set",
         action="append",

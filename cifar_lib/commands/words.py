@@ -7,6 +7,9 @@ from .. import CourseError, recipes
 from ..recipes.recipe import nearest
 
 MOST_SEEDS = 10_000
+RECIPE = "paper, study, … (python -m cifar_lib list recipes)"
+KEPT = "a recipe, or the name of a changed one, as paper+3f2a9c1b"
+DEVICE = "cpu, cuda, cuda:1; by default the best there is"
 FOLDER = "where the run lies; by default where train keeps runs, then the course's records"
 
 
@@ -17,7 +20,9 @@ def add_recipe(command, name="recipe", **options):
 
 def add_seeds(command):
     """The words for one or more seeds."""
-    command.add_argument("--seed", "--seeds", dest="seeds", default="0", help="as 3, 0-4 or 0,2,5")
+    command.add_argument(
+        "--seed", "--seeds", dest="seeds", default="0", help="as 3, 0-4 or 0,2,5; by default 0"
+    )
 
 
 def seeds(text):

@@ -221,7 +221,9 @@ def get(name: str) -> Recipe:
         return RECIPES[name].model_copy(deep=True)  # whoever changes its options changes no other recipe
     if name.removesuffix("-quick") in RECIPES:
         return RECIPES[name.removesuffix("-quick")].quick()
-    raise CourseError(f"There is no recipe {name!r}{nearest(name, RECIPES)}: see recipes.RECIPES.")
+    raise CourseError(
+        f"There is no recipe {name!r}{nearest(name, RECIPES)}: python -m cifar_lib list recipes shows all."
+    )
 
 
 def under_own_name(recipe: Recipe) -> Recipe:

@@ -258,7 +258,10 @@ def test_the_command_line_without_a_traceback_in_a_process_of_its_own():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "cifar_lib: There is no recipe 'papr'; did you mean 'paper': see recipes.RECIPES.\n"
+    assert done.stderr == (
+        "cifar_lib: There is no recipe 'papr'; did you mean 'paper': "
+        "python -m cifar_lib list recipes shows all.\n"
+    )
 
 
 def test_stopping_by_hand_is_no_traceback(monkeypatch, capsys):

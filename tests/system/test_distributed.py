@@ -571,7 +571,7 @@ def test_what_one_finds_wrong_is_said_once_and_ends_all(rank, launch, tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["train", "fly"], "There is no recipe 'fly': see recipes.RECIPES."),
+        (["train", "fly"], "There is no recipe 'fly': python -m cifar_lib list recipes shows all."),
         (["train", "study-quick", "--set", "batch_size=1"], "2 processes cannot share a batch of 1."),
         (["train", "study-quick", "--compile"], "A compiled step is for one process: leave out --compile."),
         (["train", "study-quick", "--device", "cuda"], "CUDA was asked for, but PyTorch sees no GPU here"),
