@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from scipy import stats
 from torch import Tensor
 
@@ -51,7 +52,8 @@ def accuracy_interval(right: Tensor, confidence: float = 0.95) -> Estimate:
         An estimate whose limits are cut at 0 and 1, because no accuracy lies beyond them.
 
     Raises:
-        CourseError: there is one seed, which says nothing about others, or one image.
+        CourseError: there is one seed, which says nothing about others, or one image, or `right` is no such
+            tensor.
     """
     table = _table(right)
     means = [(table.seeds, table.rows), (table.images, table.columns)]
@@ -67,8 +69,11 @@ def difference_interval(first: Tensor, second: Tensor, confidence: float = 0.95)
         second: bool [other seeds, the same images].
 
     Raises:
-        CourseError: a side has one seed, there is one image, or the sides have other numbers of images.
+        CourseError: a side has one seed, there is one image, the sides have other numbers of images, or they
+            are no such tensors.
     """
+    for side in (first, second):
+        _check_answers(side, ("seeds", "images"))
     if first.shape[1] != second.shape[1]:
         raise CourseError(
             f"The two sides have {first.shape[1]:,} and {second.shape[1]:,} images, and cannot be paired."
@@ -133,7 +138,16 @@ def mcnemar(first: Tensor, second: Tensor) -> tuple[int, int, float]:
 
     Returns:
         Images that `first` alone gets right, those that `second` alone does, and p, two-sided.
+
+    Raises:
+        CourseError: they are no such tensors, or of other numbers of images.
     """
+    for side in (first, second):
+        _check_answers(side, ("images",))
+    if len(first) != len(second):
+        raise CourseError(
+            f"The two networks answered {len(first):,} and {len(second):,} images, and cannot be paired."
+        )
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     differing = only_first + only_second
     p = stats.binomtest(only_first, differing).pvalue if differing else 1.0
@@ -197,7 +211,20 @@ class _Table:
     columns: int
 
 
+def _check_answers(right, axes):
+    """Make sure that these tell what is right: counts, or the classes themselves, would give numbers too."""
+    if not isinstance(right, Tensor) or right.dtype != torch.bool or right.ndim != len(axes):
+        words = [type(right).__name__]
+        if isinstance(right, Tensor):
+            words = [str(right.dtype).removeprefix("torch."), str([*right.shape])]
+        raise CourseError(
+            f"Whether networks are right is a tensor bool [{', '.join(axes)}], not {' '.join(words)}: "
+            f"runs.right_answers makes one of [seeds, images]."
+        )
+
+
 def _table(right):
+    _check_answers(right, ("seeds", "images"))
     rows, columns = right.shape
     if rows < 2:
         raise CourseError("One seed says nothing about others: compare at least two.")
