@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import torch
 
+from .. import CourseError
 from .augmentation import augment, draw_shifts, seeded
 from .batching import shrink
 from .images import Images
@@ -53,10 +54,17 @@ def scale_randomly(images: Images, smallest: float = 0.5, seed: int = 0) -> Imag
 
     Args:
         smallest: the least side, as a share of the old one; all whole sides from there on are equally likely.
+
+    Raises:
+        CourseError: the images are not square, or the share is not above 0 and at most 1.
     """
     generator = seeded(seed)
-    side = images.pixels.shape[-1]
-    sides = torch.randint(round(smallest * side), side + 1, (len(images),), generator=generator)
+    height, side = images.pixels.shape[2:]
+    if height != side:
+        raise CourseError(f"Only square images can be scaled, not {height}×{side}: make them square first.")
+    if not 0 < smallest <= 1:
+        raise CourseError(f"smallest is a share above 0 and at most 1, not {smallest}.")
+    sides = torch.randint(max(1, round(smallest * side)), side + 1, (len(images),), generator=generator)
     pixels = torch.zeros_like(images.pixels)
     for size in sides.unique().tolist():
         chosen, start = sides == size, (side - size) // 2
