@@ -117,6 +117,9 @@ class Recipe(BaseModel):
         except ValidationError as error:
             raise CourseError(_sentence(error)) from None
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise CourseError(f"A recipe's {name} cannot be set: use replace({name}=...), which makes another.")
+
     def __str__(self) -> str:
         return repr(self)
 
