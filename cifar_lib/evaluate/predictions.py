@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from .. import CourseError
 from ..data import normalize
 from ..data.images import check_form, check_range
-from ..models.modes import evaluation_mode
+from ..models.modes import device_of, evaluation_mode
 
 # Images per forward pass: larger parts overflow the cache of a CPU, smaller ones do not keep a GPU busy.
 # On another device, as a Mac's "mps", that of a CPU fits too.
@@ -41,7 +41,7 @@ def predict_plain_and_mean(model: nn.Module, pixels: Tensor, views: int) -> tupl
     """The logits for the images as they are, and their mean over the views; all else as in `predict`."""
     check_form(pixels)
     check_range(pixels)
-    device = next(model.parameters()).device
+    device = device_of(model)
     parts = []
     with evaluation_mode(model):
         for part in pixels.to(device).split(BATCH.get(device.type, BATCH["cpu"])):
@@ -105,8 +105,8 @@ def check_labels(logits: Tensor, labels: Tensor) -> None:
     """
     if not isinstance(logits, Tensor) or not isinstance(labels, Tensor):
         raise CourseError(
-            f"Logits and labels are tensors, not {type(logits).__name__} and {type(labels).__name__}: convert "
-            f"them with torch.as_tensor."
+            f"Logits and labels are tensors, not {type(logits).__name__} and {type(labels).__name__}: "
+            f"convert them with torch.as_tensor."
         )
     if logits.dim() != 2 or labels.shape != logits.shape[:1]:
         raise CourseError(
