@@ -159,7 +159,17 @@ class Run:
         return tuple(known) if len(known) == count else tuple(f"class {i}" for i in range(count))
 
     def column(self, name: str) -> list[Any]:
-        """One quantity of the history over the epochs."""
+        """One quantity of the history over the epochs.
+
+        Args:
+            name: a key of its entries, see `training.train`.
+
+        Raises:
+            CourseError: there is no such key.
+        """
+        known = [key for key in self.history[0] if all(key in entry for entry in self.history)]
+        if name not in known:
+            raise CourseError(f"The history has no {name!r}: choose one of {', '.join(known)}.")
         return [entry[name] for entry in self.history]
 
     def network(self) -> torch.nn.Module:

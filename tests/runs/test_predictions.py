@@ -45,7 +45,7 @@ def test_labels_that_are_not_one_for_each_image_are_not_counted(labels):
 def test_predictions_are_not_read_as_labels(tmp_path):
     path = tmp_path / "any.predictions.gz"
     predictions.save_predictions(path, {"test": of_the_example()}, {})
-    with pytest.raises(CourseError, match="The labels .* are damaged"):
+    with pytest.raises(CourseError, match=r"The labels .* are damaged"):
         predictions.load_labels(path)
 
 
