@@ -21,6 +21,7 @@ from scipy import stats
 from torch import Tensor
 
 from .. import CourseError
+from .statistics import check_confidence, numbers
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,12 @@ def welch(first: Iterable[float], second: Iterable[float], confidence: float = 0
         An estimate in the unit of the values. All but its value is nan where one side has a single value;
         where neither side has any spread, the limits are the difference itself, and p is 1 where that is 0,
         else 0.
+
+    Raises:
+        CourseError: a side has no values, or the confidence is not between 0 and 1.
     """
-    _check_confidence(confidence)
-    first, second = list(first), list(second)
+    check_confidence(confidence)
+    first, second = numbers(first), numbers(second)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # scipy's, where the limits are nan
         found = stats.ttest_ind(first, second, equal_var=False)
@@ -251,7 +255,7 @@ def _estimate(value, means, rest, confidence):
         means: (variance, number) of each mean that it is made of.
         rest: the variance that two of them contain, which counts only once.
     """
-    _check_confidence(confidence)
+    check_confidence(confidence)
     parts = [variance for variance, _ in means]
     # The estimate of the rest may by chance be too large, but no sum is smaller than its largest part.
     variance = max(sum(parts) - rest, *parts)
@@ -262,8 +266,3 @@ def _estimate(value, means, rest, confidence):
     half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
     p = float(2 * stats.t.sf(abs(value) / error, freedom))
     return Estimate(value, value - half, value + half, error, p, freedom)
-
-
-def _check_confidence(confidence):
-    if not 0 < confidence < 1:
-        raise CourseError(f"The confidence is a number between 0 and 1, as 0.95, not {confidence!r}.")

@@ -78,8 +78,8 @@ def load_checkpoint(path: Path, key: RunKey, trained: Trained, optimizer: torch.
     Nothing changes if the file has just been removed.
 
     Raises:
-        CourseError: the file is damaged, cannot be read, belongs to another recipe, data set or seed, or comes from a
-            version of the library whose network or optimizer had other parts.
+        CourseError: the file is damaged, cannot be read, belongs to another recipe, data set or seed, or
+            comes from a version of the library whose network or optimizer had other parts.
     """
     try:
         # First, because safetensors calls a file missing that may not be opened.
@@ -88,8 +88,8 @@ def load_checkpoint(path: Path, key: RunKey, trained: Trained, optimizer: torch.
         return  # another process that recorded the same run has finished, and removed it
     except OSError as error:
         raise CourseError(
-            f"The checkpoint {path} cannot be read ({error.strerror}): let this user read it, or delete it to "
-            f"start anew."
+            f"The checkpoint {path} cannot be read ({error.strerror}): let this user read it, or "
+            f"delete it to start anew."
         ) from None
     try:
         with safe_open(path, "pt") as file:

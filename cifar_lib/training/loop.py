@@ -58,8 +58,8 @@ def train(
 
     Raises:
         CourseError: the recipe does not fit the images (see `set_up`), the loss is no longer finite, the
-            checkpoint is damaged, cannot be read or belongs to another run, the processes do not see the same images and
-            checkpoint, `torch.compile` does not work here, or a GPU has too little free memory.
+            checkpoint is damaged, cannot be read or belongs to another run, the processes do not see the same
+            images and checkpoint, `torch.compile` does not work here, or a GPU has too little free memory.
     """
     setup = set_up(recipe, dataset, seed, device)
     seed = int(seed)  # it may be one of numpy's, which PyTorch does not take everywhere
