@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import json
 import math
 import reprlib
 from collections.abc import Iterable
@@ -175,7 +176,7 @@ class Recipe(BaseModel):
         straight line.
 
         Args:
-            epoch: the moment in epochs since the start, fractions included.
+            epoch: the moment in epochs since the start, fractions included, from 0 to `epochs`.
         """
         done = epoch / self.epochs
         if self.schedule == "step":
@@ -196,6 +197,21 @@ class Recipe(BaseModel):
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, as they are kept in a record."""
         return self.model_dump()
+
+
+def as_json(content: Any, **settings: Any) -> str:
+    """What a recipe holds as JSON, with the settings of `json.dumps`.
+
+    Raises:
+        CourseError: an option is something that JSON cannot hold, as a function or a tensor.
+    """
+    try:
+        return json.dumps(content, **settings)
+    except TypeError:
+        raise CourseError(
+            "An option of this recipe is of a kind that no file can hold: use numbers, texts, True, False, "
+            "None and lists of these."
+        ) from None
 
 
 def _sentence(error: ValidationError) -> str:

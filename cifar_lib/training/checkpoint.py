@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .. import CourseError
 from ..recipes import Recipe
+from ..recipes.recipe import as_json
 from ..system.files import atomic_write
 from .trained import Trained
 
@@ -22,6 +23,7 @@ class RunKey:
 
     Args:
         images: `Dataset.key`, the fingerprint and the number of the training images.
+        seed: as in `train`.
     """
 
     recipe: Recipe
@@ -29,9 +31,13 @@ class RunKey:
     seed: int
 
     def as_text(self) -> str:
-        """The whole key as JSON, which a checkpoint contains."""
+        """The whole key as JSON, which a checkpoint contains.
+
+        Raises:
+            CourseError: an option of the recipe is of a kind that no file can hold.
+        """
         content = [self.recipe.as_dict(), self.images, self.seed]
-        return json.dumps(content, sort_keys=True, default=int)  # a seed may be one of numpy's numbers
+        return as_json(content, sort_keys=True, default=int)  # a seed may be one of numpy's numbers
 
     @property
     def file_name(self) -> str:

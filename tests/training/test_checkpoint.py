@@ -328,6 +328,12 @@ def test_a_training_does_not_start_anew_beside_a_checkpoint_that_may_not_be_read
     assert saved.path.read_bytes() == saved.content
 
 
+def test_a_run_with_an_option_that_no_file_can_hold_has_no_checkpoint(saved):
+    key = training.RunKey(saved.recipe.replace(options={"activation": len}), ("", 1), 0)
+    with pytest.raises(CourseError, match="of a kind that no file can hold"):
+        key.file_name  # noqa: B018
+
+
 def test_a_checkpoint_may_be_named_in_a_text(saved):
     assert len(training.train(saved.recipe, saved.dataset, checkpoint=str(saved.path)).history) == 1
 
