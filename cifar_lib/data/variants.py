@@ -31,7 +31,7 @@ def shuffle_pixels(images: Images, seed: int = 0) -> Images:
 
 
 def grey(images: Images) -> Images:
-    """RGB images reduced to one channel, their brightness (luma of ITU-R BT.601)."""
+    """RGB images [N, 3, H, W] as [N, 1, H, W], their brightness (luma of ITU-R BT.601); grey ones stay."""
     weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
     pixels = [(part * weights).sum(1, keepdim=True).round().byte() for part in images.pixels.split(PART)]
     return Images(torch.cat(pixels), images.labels)
@@ -83,7 +83,10 @@ def shuffle_labels(images: Images, seed: int = 0) -> Images:
 
 
 def colour_noise(images: Images, seed: int = 0) -> Images:
-    """Grey images [N, 1, H, W] as RGB: the ink in a random colour per image, the paper coloured noise."""
+    """Images [N, 1, H, W] as RGB: the ink in a random colour per image, the paper coloured noise.
+
+    In RGB images each channel is ink of its own.
+    """
     generator = seeded(seed)
     parts = []
     for part in images.pixels.split(PART):

@@ -109,8 +109,13 @@ class Run:
     """One training, live or replayed.
 
     Args:
+        recipe: what was trained.
+        model: name, parameters, flops, shape and classes of the network.
+        data: name, fingerprints and classes of the images, and how many there are of each part.
+        seed: as in `training.train`.
         history: a dict per epoch, see `training.train`.
         result: accuracies (0 to 1) and losses (nats) of the finished network, by name.
+        environment: the device, the versions and the code of the training.
         seconds: the time of training and validation.
         replayed: read from a record.
     """

@@ -27,7 +27,11 @@ PROFILES = {
 
 
 def profile() -> str:
-    """How the book is executed: "quick", "recorded" (the default) or "full"; from `$CIFAR_PROFILE`."""
+    """How the book is executed: "quick", "recorded" (the default) or "full"; from `$CIFAR_PROFILE`.
+
+    Raises:
+        CourseError: the variable names none of these.
+    """
     name = os.environ.get("CIFAR_PROFILE", "recorded")
     if name not in PROFILES:
         raise CourseError(f"CIFAR_PROFILE is one of {', '.join(PROFILES)}, not {name!r}.")
