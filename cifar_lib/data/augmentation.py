@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import CourseError
+from .images import check_form
 
 Border = Literal["black", "mirror"]
 
@@ -39,9 +40,16 @@ class Augmentation:
         """Make sure that images of this shape (channels, height, width) can be augmented in this way.
 
         Raises:
-            CourseError: the shift or the window is larger than the images.
+            CourseError: the shift or the window is larger than the images, or a number is too small.
         """
         smallest = min(shape[1:])
+        for name, number, least in (
+            ("shift", self.shift, 0),
+            ("window", self.window, 1),
+            ("side", self.side, 1),
+        ):
+            if number is not None and number < least:
+                raise CourseError(f"{name} is a whole number of at least {least}, not {number}.")
         if self.shift > smallest:
             raise CourseError(
                 f"A shift of up to {self.shift} pixels is more than the images' {smallest}: lower `shift`."
@@ -89,17 +97,27 @@ def augment(
         shifts: int64 [2, N] on the images' device, see `draw_shifts`; None moves no image.
         mirrored: bool [N] on the images' device, which images to mirror; None mirrors none.
         border: what comes in where an image moves away: "black", or the "mirror" image of its border.
-        side: H and W of the result, cut from the middle before the shift; None keeps all of it.
+        side: H and W of the result, cut from the middle before the shift, at most those of the images; None
+            keeps all of it.
 
     Returns:
         uint8 [N, C, H, W], or [N, C, side, side] with `side`.
 
     Raises:
-        CourseError: there is no such border.
+        CourseError: there is no such border, the images are smaller than `side`, or the pixels or the shifts
+            are of another shape.
     """
+    check_form(pixels)
     if border not in get_args(Border):
         raise CourseError(f"border is one of {', '.join(get_args(Border))}, not {border!r}.")
     n, _, height, width = pixels.shape
+    if side is not None and not 1 <= side <= min(height, width):
+        raise CourseError(f"No {side}×{side} pixels can be cut from images of {height}×{width}: change side.")
+    if shifts is not None and shifts.shape != (2, n):
+        raise CourseError(
+            f"Shifts are int64 [2, {n}], down and right of each of {n} images, not {[*shifts.shape]}: see "
+            f"data.draw_shifts."
+        )
     device = pixels.device
     rows = torch.arange(height, device=device).expand(n, -1)
     columns = torch.arange(width, device=device).expand(n, -1)

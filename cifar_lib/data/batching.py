@@ -81,7 +81,13 @@ def batches(
         size: images per batch.
         epoch: number of the epoch, from 1.
         shard: yield only this slice of each batch; the draws are those of the whole batch.
+
+    Raises:
+        CourseError: the size is below 1, or the images cannot be augmented in this way.
     """
+    if size < 1:
+        raise CourseError(f"A batch has at least one image, not {size}.")
+    augmentation.check((images.pixels.shape[1], *images.pixels.shape[2:]))
     # Drawn for the whole epoch and sent at once, so that no step waits for the CPU.
     steps, device = len(images) // size, images.labels.device
     generator = seeded(epoch_seed(seed, epoch))

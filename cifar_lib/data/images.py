@@ -43,6 +43,7 @@ class Images:
         return Images(self.pixels[index], self.labels[index])
 
     def to(self, device: torch.device | str) -> "Images":
+        """The same images on a device; those that are there already are not copied."""
         return Images(self.pixels.to(device), self.labels.to(device))
 
 

@@ -79,7 +79,14 @@ def base_and_variant(name: str) -> tuple[str, str]:
 
 
 def cache_folder(root: Root = None) -> Path:
-    """The folder of the prepared files (see `load`)."""
+    """The folder of the prepared files, which need not exist yet.
+
+    Args:
+        root: as in `load`.
+
+    Raises:
+        CourseError: the folder begins with an unknown home folder, or lies on a drive that is not there.
+    """
     if os.environ.get("CIFAR_CACHE"):
         return _expanded(os.environ["CIFAR_CACHE"])
     folder = data_folder(root)
@@ -94,12 +101,27 @@ def cache_folder(root: Root = None) -> Path:
 
 
 def data_folder(root: Root = None) -> Path:
-    """The folder of the original files (see `load`)."""
+    """The folder of the original files, which need not exist yet.
+
+    Args:
+        root: as in `load`.
+
+    Raises:
+        CourseError: the folder begins with an unknown home folder, or there is no home folder.
+    """
     return _expanded(root or os.environ.get("CIFAR_DATA") or _user_folder())
 
 
 def prepared_file(name: str, root: Root = None) -> Path:
-    """The path of a data set's prepared file, which `load` makes anew when the originals change."""
+    """The path of a data set's prepared file, which `load` makes anew when the originals change.
+
+    Args:
+        name: "cifar10" or "mnist". Variants and generated images have no such file.
+        root: as in `load`.
+
+    Raises:
+        CourseError: as `cache_folder`.
+    """
     return cache_folder(root) / f"prepared-{name}.safetensors"
 
 

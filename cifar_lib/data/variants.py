@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import torch
 
+from .. import CourseError
 from .augmentation import augment, draw_shifts, seeded
 from .batching import shrink
 from .images import Images
@@ -30,7 +31,7 @@ def shuffle_pixels(images: Images, seed: int = 0) -> Images:
 
 
 def grey(images: Images) -> Images:
-    """RGB images reduced to one channel, their brightness (luma of ITU-R BT.601)."""
+    """RGB images [N, 3, H, W] as [N, 1, H, W], their brightness (luma of ITU-R BT.601); grey ones stay."""
     weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
     pixels = [(part * weights).sum(1, keepdim=True).round().byte() for part in images.pixels.split(PART)]
     return Images(torch.cat(pixels), images.labels)
@@ -53,10 +54,17 @@ def scale_randomly(images: Images, smallest: float = 0.5, seed: int = 0) -> Imag
 
     Args:
         smallest: the least side, as a share of the old one; all whole sides from there on are equally likely.
+
+    Raises:
+        CourseError: the images are not square, or the share is not above 0 and at most 1.
     """
     generator = seeded(seed)
-    side = images.pixels.shape[-1]
-    sides = torch.randint(round(smallest * side), side + 1, (len(images),), generator=generator)
+    height, side = images.pixels.shape[2:]
+    if height != side:
+        raise CourseError(f"Only square images can be scaled, not {height}×{side}: make them square first.")
+    if not 0 < smallest <= 1:
+        raise CourseError(f"smallest is a share above 0 and at most 1, not {smallest}.")
+    sides = torch.randint(max(1, round(smallest * side)), side + 1, (len(images),), generator=generator)
     pixels = torch.zeros_like(images.pixels)
     for size in sides.unique().tolist():
         chosen, start = sides == size, (side - size) // 2
@@ -75,7 +83,10 @@ def shuffle_labels(images: Images, seed: int = 0) -> Images:
 
 
 def colour_noise(images: Images, seed: int = 0) -> Images:
-    """Grey images [N, 1, H, W] as RGB: the ink in a random colour per image, the paper coloured noise."""
+    """Images [N, 1, H, W] as RGB: the ink in a random colour per image, the paper coloured noise.
+
+    In RGB images each channel is ink of its own.
+    """
     generator = seeded(seed)
     parts = []
     for part in images.pixels.split(PART):

@@ -16,10 +16,12 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from scipy import stats
 from torch import Tensor
 
 from .. import CourseError
+from .statistics import check_confidence, numbers
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ def accuracy_interval(right: Tensor, confidence: float = 0.95) -> Estimate:
         An estimate whose limits are cut at 0 and 1, because no accuracy lies beyond them.
 
     Raises:
-        CourseError: there is one seed, which says nothing about others, or one image.
+        CourseError: there is one seed, which says nothing about others, or one image, or `right` is no such
+            tensor.
     """
     table = _table(right)
     means = [(table.seeds, table.rows), (table.images, table.columns)]
@@ -67,8 +70,11 @@ def difference_interval(first: Tensor, second: Tensor, confidence: float = 0.95)
         second: bool [other seeds, the same images].
 
     Raises:
-        CourseError: a side has one seed, there is one image, or the sides have other numbers of images.
+        CourseError: a side has one seed, there is one image, the sides have other numbers of images, or they
+            are no such tensors.
     """
+    for side in (first, second):
+        _check_answers(side, ("seeds", "images"))
     if first.shape[1] != second.shape[1]:
         raise CourseError(
             f"The two sides have {first.shape[1]:,} and {second.shape[1]:,} images, and cannot be paired."
@@ -104,9 +110,12 @@ def welch(first: Iterable[float], second: Iterable[float], confidence: float = 0
         An estimate in the unit of the values. All but its value is nan where one side has a single value;
         where neither side has any spread, the limits are the difference itself, and p is 1 where that is 0,
         else 0.
+
+    Raises:
+        CourseError: a side has no values, or the confidence is not between 0 and 1.
     """
-    _check_confidence(confidence)
-    first, second = list(first), list(second)
+    check_confidence(confidence)
+    first, second = numbers(first), numbers(second)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # scipy's, where the limits are nan
         found = stats.ttest_ind(first, second, equal_var=False)
@@ -133,7 +142,16 @@ def mcnemar(first: Tensor, second: Tensor) -> tuple[int, int, float]:
 
     Returns:
         Images that `first` alone gets right, those that `second` alone does, and p, two-sided.
+
+    Raises:
+        CourseError: they are no such tensors, or of other numbers of images.
     """
+    for side in (first, second):
+        _check_answers(side, ("images",))
+    if len(first) != len(second):
+        raise CourseError(
+            f"The two networks answered {len(first):,} and {len(second):,} images, and cannot be paired."
+        )
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     differing = only_first + only_second
     p = stats.binomtest(only_first, differing).pvalue if differing else 1.0
@@ -197,7 +215,20 @@ class _Table:
     columns: int
 
 
+def _check_answers(right, axes):
+    """Make sure that these tell what is right: counts, or the classes themselves, would give numbers too."""
+    if not isinstance(right, Tensor) or right.dtype != torch.bool or right.ndim != len(axes):
+        words = [type(right).__name__]
+        if isinstance(right, Tensor):
+            words = [str(right.dtype).removeprefix("torch."), str([*right.shape])]
+        raise CourseError(
+            f"Whether networks are right is a tensor bool [{', '.join(axes)}], not {' '.join(words)}: "
+            f"runs.right_answers makes one of [seeds, images]."
+        )
+
+
 def _table(right):
+    _check_answers(right, ("seeds", "images"))
     rows, columns = right.shape
     if rows < 2:
         raise CourseError("One seed says nothing about others: compare at least two.")
@@ -224,7 +255,7 @@ def _estimate(value, means, rest, confidence):
         means: (variance, number) of each mean that it is made of.
         rest: the variance that two of them contain, which counts only once.
     """
-    _check_confidence(confidence)
+    check_confidence(confidence)
     parts = [variance for variance, _ in means]
     # The estimate of the rest may by chance be too large, but no sum is smaller than its largest part.
     variance = max(sum(parts) - rest, *parts)
@@ -235,8 +266,3 @@ def _estimate(value, means, rest, confidence):
     half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
     p = float(2 * stats.t.sf(abs(value) / error, freedom))
     return Estimate(value, value - half, value + half, error, p, freedom)
-
-
-def _check_confidence(confidence):
-    if not 0 < confidence < 1:
-        raise CourseError(f"The confidence is a number between 0 and 1, as 0.95, not {confidence!r}.")

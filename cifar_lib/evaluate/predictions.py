@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from .. import CourseError
 from ..data import normalize
 from ..data.images import check_form, check_range
-from ..models.modes import evaluation_mode
+from ..models.modes import device_of, evaluation_mode
 
 # Images per forward pass: larger parts overflow the cache of a CPU, smaller ones do not keep a GPU busy.
 # On another device, as a Mac's "mps", that of a CPU fits too.
@@ -38,10 +38,10 @@ def predict(model: nn.Module, pixels: Tensor, views: int = 1) -> Tensor:
 
 @torch.no_grad()
 def predict_plain_and_mean(model: nn.Module, pixels: Tensor, views: int) -> tuple[Tensor, Tensor]:
-    """The logits for the images as they are, and their mean over the views, both as in `predict`."""
+    """The logits for the images as they are, and their mean over the views; all else as in `predict`."""
     check_form(pixels)
     check_range(pixels)
-    device = next(model.parameters()).device
+    device = device_of(model)
     parts = []
     with evaluation_mode(model):
         for part in pixels.to(device).split(BATCH.get(device.type, BATCH["cpu"])):
@@ -57,6 +57,9 @@ def weighted_views(inputs: Tensor, views: int) -> list[tuple[float, Tensor]]:
 
     Args:
         inputs: normalised images [N, C, H, W].
+
+    Raises:
+        CourseError: there is no such number of views.
     """
     if views not in (1, 2, 6):
         raise CourseError(f"There are 1, 2 or 6 views, not {views}.")
@@ -83,37 +86,71 @@ def top_k(logits: Tensor, labels: Tensor, k: int) -> float:
         k: from 1 to the number of classes.
 
     Raises:
-        CourseError: there is not one label for each image, or there are not so many classes.
+        CourseError: there are no images, there is not one label for each, a label is not that of a class, or
+            there are not so many classes.
     """
-    if logits.dim() != 2 or labels.shape != logits.shape[:1]:  # other shapes would be stretched to fit
-        raise CourseError(
-            f"Logits are [N, classes] and labels [N], not {list(logits.shape)} and {list(labels.shape)}: use "
-            f"flatten() for labels of a column, and argmax(1) for one-hot rows."
-        )
+    check_labels(logits, labels)
     if not 1 <= k <= logits.shape[1]:
         raise CourseError(f"k is a whole number from 1 to the {logits.shape[1]} classes, not {k}.")
     best = logits.topk(k, dim=1).indices
     return (best == labels[:, None]).any(1).double().mean().item()
 
 
+def check_labels(logits: Tensor, labels: Tensor) -> None:
+    """Make sure that there are logits [N, classes] and for each of the N images the label of a class.
+
+    Raises:
+        CourseError: there are not. PyTorch would stretch other shapes to fit, leave out images with the label
+            -100, and find numbers for no images at all.
+    """
+    if not isinstance(logits, Tensor) or not isinstance(labels, Tensor):
+        raise CourseError(
+            f"Logits and labels are tensors, not {type(logits).__name__} and {type(labels).__name__}: "
+            f"convert them with torch.as_tensor."
+        )
+    if logits.dim() != 2 or labels.shape != logits.shape[:1]:
+        raise CourseError(
+            f"Logits are [N, classes] and labels [N], not {list(logits.shape)} and {list(labels.shape)}: use "
+            f"flatten() for labels of a column, and argmax(1) for one-hot rows."
+        )
+    if labels.dtype != torch.int64:
+        kind = str(labels.dtype).removeprefix("torch.")
+        raise CourseError(f"Labels are int64, not {kind}: use labels.long().")
+    if not len(labels):
+        raise CourseError("There are no images to be right or wrong about: take at least one.")
+    low, high, classes = int(labels.min()), int(labels.max()), logits.shape[1]
+    if not 0 <= low <= high < classes:
+        raise CourseError(
+            f"The labels go from {low} to {high}, but {classes} classes have 0 to {classes - 1}: "
+            f"count the classes from 0."
+        )
+
+
 def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Share of the images whose largest logit is that of the true class, 0 to 1; arguments as in `top_k`."""
+    """Share of the images whose largest logit is that of the true class, 0 to 1.
+
+    Arguments and errors as in `top_k`.
+    """
     return top_k(logits, labels, 1)
 
 
 def loss(logits: Tensor, labels: Tensor) -> float:
-    """Mean cross entropy in nats per image; arguments as in `top_k`."""
+    """Mean cross entropy in nats per image; arguments and errors as in `top_k`."""
+    check_labels(logits, labels)
     return F.cross_entropy(logits, labels).item()
 
 
 def confusion(logits: Tensor, labels: Tensor) -> np.ndarray:
-    """How many images of each class the network takes for which class; arguments, on the CPU, as in `top_k`.
+    """How many images of each class the network takes for which class.
+
+    Arguments, on the CPU, and errors as in `top_k`.
 
     Returns:
         int64 [true class, predicted class].
     """
     from sklearn.metrics import confusion_matrix  # here, because scikit-learn takes 20 MB of memory
 
+    check_labels(logits, labels)
     classes = range(logits.shape[1])
     return confusion_matrix(labels.numpy(), logits.argmax(1).numpy(), labels=list(classes))
 
@@ -126,11 +163,18 @@ def calibration(logits: Tensor, labels: Tensor, bins: int = 10) -> tuple[Tensor,
 
     Args:
         logits, labels: as in `top_k`.
+        bins: how many, at least one.
 
     Returns:
         Mean confidence float32 [bins], accuracy float32 [bins] (both nan where a bin is empty), number of
         images int64 [bins], and the expected calibration error (Guo et al. 2017, equation 3), 0 to 1.
+
+    Raises:
+        CourseError: as `top_k`, or there is no bin.
     """
+    check_labels(logits, labels)
+    if bins < 1:
+        raise CourseError(f"bins is a whole number of at least 1, not {bins}.")
     confidence, predicted = logits.softmax(1).max(1)
     right = (predicted == labels).float()
     place = (confidence * bins).long().clamp(max=bins - 1)

@@ -7,7 +7,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from .. import CourseError
-from .predictions import loss, predict
+from .predictions import check_labels, loss, predict
 
 LOWEST, HIGHEST = 0.05, 20.0
 
@@ -27,7 +27,11 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     Returns:
         A number from 0.05 to 20. An end means that no better one lies between them, as for a network that
         is right, or wrong, about every image.
+
+    Raises:
+        CourseError: as `top_k`.
     """
+    check_labels(logits, labels)
     exact = logits.double()
     # In the logarithm, because halving the temperature and doubling it are changes of the same size.
     found = minimize_scalar(

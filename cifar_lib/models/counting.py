@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .modes import evaluation_mode
+from .modes import device_of, evaluation_mode
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -30,7 +30,7 @@ def count_flops(model: nn.Module, shape: tuple[int, int, int] = (3, 32, 32)) -> 
     handles = [layer.register_forward_hook(count) for layer in layers]
     try:
         with torch.no_grad(), evaluation_mode(model):
-            model(torch.zeros(1, *shape, device=next(model.parameters()).device))
+            model(torch.zeros(1, *shape, device=device_of(model)))
     finally:
         for handle in handles:
             handle.remove()

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .. import CourseError
 from ..system import device as devices
 from . import kernels
 
@@ -56,7 +57,15 @@ class FastCNN(nn.Module):
 
         Args:
             images: float32 [N, C, H, W], normalised, on any device.
+
+        Raises:
+            CourseError: the images are whole numbers, of which training sees none.
         """
+        if not images.is_floating_point():
+            raise CourseError(
+                f"The images are {str(images.dtype).removeprefix('torch.')}, but the network sees normalised "
+                f"ones: give data.normalize(pixels)."
+            )
         if self.whiten.weight.requires_grad:
             return
         size = self.whiten.weight[0].numel()

@@ -1,9 +1,15 @@
-"""Evaluation mode for a while."""
+"""Where a network is, and evaluation mode for a while."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a network's weights are; the CPU for one that has none."""
+    return next((weights.device for weights in model.parameters()), torch.device("cpu"))
 
 
 @contextmanager

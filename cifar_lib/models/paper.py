@@ -138,6 +138,11 @@ class Pointwise(nn.Conv2d):
     The result is that of `nn.Conv2d`, which cannot be used here: with few channels its backward pass on a
     CPU writes past the end of its memory, so that gradients are wrong or the process dies (issue 6035 of
     oneDNN; seen in PyTorch 2.11 and 2.14 with fewer than 8 channels on AVX2).
+
+    Args:
+        inputs, outputs: channels.
+        stride: the distance of the positions that are kept, down and across.
+        bias: whether each output channel has a bias.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, bias: bool):
@@ -160,6 +165,7 @@ class DeepCNN(nn.Module):
     """A stem and `depth` equal 3×3 convolutions: made to measure gradients at each depth.
 
     Args:
+        depth: how many convolutions follow the stem.
         skip: add the input of each pair of convolutions to its output (He et al. 2016, section 3).
         batch_norm: normalise after every convolution but the stem.
         stride: of the stem; a larger one makes the other convolutions cheaper.

@@ -2,12 +2,18 @@
 
 from torch import Tensor, nn
 
+from .. import CourseError
+
 
 class ResidualBlock(nn.Module):
     """Two convolutions whose result is added to the input (He et al. 2016, figure 2).
 
     Where the number of channels or the size of the image changes, the input passes through a 1×1
     convolution first (option B of the paper).
+
+    Args:
+        inputs, outputs: channels.
+        stride: of the first convolution; 2 halves height and width.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1):
@@ -35,11 +41,16 @@ class ResNet(nn.Module):
     train. The shortcuts are those of option B; the paper's networks for CIFAR-10 pad with zeros (A).
 
     Args:
-        blocks: blocks per image size; the network has 6 × blocks + 2 layers.
+        blocks: blocks per image size, at least 1; the network has 6 × blocks + 2 layers.
+
+    Raises:
+        CourseError: there are no blocks.
     """
 
     def __init__(self, shape: tuple[int, int, int] = (3, 32, 32), blocks: int = 1, classes: int = 10):
         super().__init__()
+        if blocks < 1:
+            raise CourseError(f"blocks is a whole number of at least 1, not {blocks}.")
         stem = nn.Conv2d(shape[0], 16, 3, padding=1, bias=False)
         self.stem = nn.Sequential(stem, nn.BatchNorm2d(16), nn.ReLU())
         layers = []

@@ -515,9 +515,9 @@ def _signed(points: float) -> str:
 
 
 def _show(axis: Axes, image: torch.Tensor) -> None:
-    """One image without ticks: uint8 [C, H, W], or float from 0 to 1."""
+    """One image without ticks: whole numbers to 255 [C, H, W], or float from 0 to 1."""
     pixels = image.permute(1, 2, 0).squeeze(2).numpy()  # a grey image has no axis of channels
-    axis.imshow(pixels, vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1, interpolation="nearest")
+    axis.imshow(pixels, vmin=0, vmax=255 if pixels.dtype.kind in "iu" else 1, interpolation="nearest")
     axis.set(xticks=[], yticks=[])
     axis.grid(False)
 

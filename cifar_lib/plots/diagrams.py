@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
+from .. import CourseError
 from .charts import INK, WIDTH
 
 Point = tuple[float, float]
@@ -39,6 +40,9 @@ def network(
         shape: channels, height and width of one image.
         whole: a class or a tuple of classes of modules that are one box each.
         rows: boxes per column: a longer network, which must have a single path, goes on in the next column.
+
+    Raises:
+        CourseError: `torch.fx` cannot trace the network, or it takes no images of this shape.
     """
     boxes = boxes_of(model, shape, whole)
     put_in_places(boxes, rows)
@@ -107,14 +111,16 @@ def _way(before: Box, box: Box, boxes: list[Box]) -> tuple[Point, ...]:
 
 
 class _Tracer(fx.Tracer):
-    """Traces into every module except convolutions of any kind and those of the classes `whole`."""
+    """Traces into every module except layers of PyTorch, also as a training quickens them, and `whole`."""
 
     def __init__(self, whole: type[nn.Module] | tuple[type[nn.Module], ...]) -> None:
         super().__init__()
         self.whole = whole if isinstance(whole, tuple) else (whole,)
 
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
-        return isinstance(module, (nn.Conv2d, *self.whole)) or super().is_leaf_module(module, name)
+        return isinstance(
+            module, (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, *self.whole)
+        ) or super().is_leaf_module(module, name)
 
 
 def boxes_of(
@@ -122,10 +128,28 @@ def boxes_of(
     shape: tuple[int, int, int],
     whole: type[nn.Module] | tuple[type[nn.Module], ...],
 ) -> list[Box]:
-    """The traced graph as boxes: a layer takes along the norm, activation or reshaping behind it."""
+    """The traced graph as boxes: a layer takes along the norm, activation or reshaping behind it.
+
+    Raises:
+        CourseError: as `network`.
+    """
     model = copy.deepcopy(model).eval()  # tracing shapes must not move the running averages
-    traced = fx.GraphModule(model, _Tracer(whole).trace(model))
-    ShapeProp(traced).propagate(torch.zeros(2, *shape))
+    name, images = type(model).__name__, torch.zeros(2, *shape)
+    try:
+        with torch.no_grad():
+            model(images)
+    except Exception as error:
+        wanted = "×".join(map(str, shape))
+        raise CourseError(
+            f"{name} takes no images of {wanted} ({_first_line(error)}): give its shape."
+        ) from error
+    try:
+        traced = fx.GraphModule(model, _Tracer(whole).trace(model))
+        ShapeProp(traced).propagate(images)
+    except Exception as error:  # code that depends on its input fails in many ways
+        raise CourseError(
+            f"torch.fx cannot trace {name} ({_first_line(error)}): draw its parts one by one."
+        ) from error
     modules = dict(traced.named_modules())
     boxes: list[Box] = []
     of: dict[fx.Node, Box] = {}
@@ -148,6 +172,10 @@ def boxes_of(
         of[node] = Box(name, _what(node, layer), text, before, size, 2 * math.prod(size) * products)
         boxes.append(of[node])
     return boxes
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 _JOINING = (nn.BatchNorm2d, nn.ReLU, nn.Tanh, nn.Sigmoid, nn.Dropout, nn.Flatten, nn.Identity)

@@ -31,7 +31,7 @@ def volumes(model: nn.Module, title: str, shape: tuple[int, int, int] = (3, 32, 
         shape: channels, height and width of one image.
 
     Raises:
-        CourseError: the network has more steps than fit on the page.
+        CourseError: the network has more steps than fit on the page; or as `network`.
     """
     boxes = _steps(boxes_of(model, shape, ()))
     put_in_places(boxes, None)

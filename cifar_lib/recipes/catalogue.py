@@ -1,12 +1,11 @@
 """Every recipe of the book, by name."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from .. import CourseError
-from .recipe import Init, Recipe, nearest
+from .recipe import Init, Recipe, as_json, nearest
 
 _PAPER = Recipe("paper", weight_decay=0.003, schedule="step")
 _STUDY = Recipe("study", options={"width": 16}, epochs=8, batch_size=128, rate=0.005, schedule="one-cycle")
@@ -230,6 +229,9 @@ def under_own_name(recipe: Recipe) -> Recipe:
     """The recipe under a name that no other recipe has, as NAME+3f2a9c1b; one of the book's keeps its own.
 
     The eight digits are those of a hash of all fields but the name, so the same changes give the same name.
+
+    Raises:
+        CourseError: an option is of a kind that no file can hold.
     """
     try:
         if get(recipe.name) == recipe:
@@ -237,13 +239,17 @@ def under_own_name(recipe: Recipe) -> Recipe:
     except CourseError:
         pass
     # Without defaults, so that a field that is added later changes no name.
-    fields = json.dumps(recipe.model_dump(exclude={"name"}, exclude_defaults=True), sort_keys=True)
+    fields = as_json(recipe.model_dump(exclude={"name"}, exclude_defaults=True), sort_keys=True)
     digest = hashlib.sha256(fields.encode()).hexdigest()[:8]
     return recipe.replace(name=f"{recipe.name.partition('+')[0] or 'changed'}+{digest}")
 
 
 def changes_of(recipe: Recipe) -> list[str]:
-    """How a recipe that `under_own_name` named differs from the book's, as --set takes it: "epochs=5"."""
+    """How a recipe that `under_own_name` named differs from the book's, as --set takes it: "epochs=5".
+
+    Raises:
+        CourseError: an option is of a kind that no file can hold.
+    """
     try:
         before = get(recipe.name.partition("+")[0]).as_dict()
     except CourseError:
@@ -260,4 +266,4 @@ def changes_of(recipe: Recipe) -> list[str]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return as_json(value, separators=(",", ":"))

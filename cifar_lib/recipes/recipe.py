@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import json
 import math
 import reprlib
 from collections.abc import Iterable
@@ -117,6 +118,9 @@ class Recipe(BaseModel):
         except ValidationError as error:
             raise CourseError(_sentence(error)) from None
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise CourseError(f"A recipe's {name} cannot be set: use replace({name}=...), which makes another.")
+
     def __str__(self) -> str:
         return repr(self)
 
@@ -172,7 +176,7 @@ class Recipe(BaseModel):
         straight line.
 
         Args:
-            epoch: the moment in epochs since the start, fractions included.
+            epoch: the moment in epochs since the start, fractions included, from 0 to `epochs`.
         """
         done = epoch / self.epochs
         if self.schedule == "step":
@@ -193,6 +197,21 @@ class Recipe(BaseModel):
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, as they are kept in a record."""
         return self.model_dump()
+
+
+def as_json(content: Any, **settings: Any) -> str:
+    """What a recipe holds as JSON, with the settings of `json.dumps`.
+
+    Raises:
+        CourseError: an option is something that JSON cannot hold, as a function or a tensor.
+    """
+    try:
+        return json.dumps(content, **settings)
+    except TypeError:
+        raise CourseError(
+            "An option of this recipe is of a kind that no file can hold: use numbers, texts, True, False, "
+            "None and lists of these."
+        ) from None
 
 
 def _sentence(error: ValidationError) -> str:

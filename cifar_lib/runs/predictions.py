@@ -46,6 +46,9 @@ class Predictions:
     def right(self, labels: Tensor) -> Tensor:
         """Whether each image's likeliest class is its label's: bool [N].
 
+        Args:
+            labels: int64 [N].
+
         Raises:
             CourseError: there is not one label for each image.
         """
@@ -54,12 +57,12 @@ class Predictions:
         return self.classes[:, 0] == labels
 
     def accuracy(self, labels: Tensor) -> float:
-        """The share of images whose likeliest class is right, 0 to 1."""
+        """The share of images whose likeliest class is right, 0 to 1; labels and errors as in `right`."""
         return self.right(labels).double().mean().item()
 
     def top2(self, labels: Tensor) -> float:
-        """The share of images whose label is one of their two likeliest classes, 0 to 1."""
-        return (self.classes == labels[:, None]).any(1).double().mean().item()
+        """The share of images whose label is one of their two likeliest classes; arguments as in `right`."""
+        return (self.right(labels) | (self.classes[:, 1] == labels)).double().mean().item()
 
 
 def predictions_of(logits: Tensor) -> Predictions:
@@ -159,6 +162,8 @@ def load_labels(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         CourseError: as `load_predictions`.
     """
     tensors, notes = _load(path, "The labels")
+    if not tensors or not all(name.endswith(".labels") for name in tensors):
+        raise CourseError(_damaged(path, "The labels"))
     return {name.removesuffix(".labels"): values.long() for name, values in tensors.items()}, notes
 
 

@@ -134,7 +134,8 @@ def train_and_record(
             were kept they are evaluated anew, else the recipe is trained again.
         progress, compiled: as in `training.train`.
         wait: whether to wait while another process is at this run; else it is `Claim.BUSY` at once.
-        dataset: the images, when they are at hand; loaded when training needs them.
+        dataset: the images, when they are at hand; loaded when training needs them. Images of your own may
+            have another name than the recipe's `data`; the record keeps theirs.
 
     Returns:
         `Claim.MINE` if it was trained by this call, `Claim.DONE` if it was recorded already.

@@ -109,8 +109,13 @@ class Run:
     """One training, live or replayed.
 
     Args:
+        recipe: what was trained.
+        model: name, parameters, flops, shape and classes of the network.
+        data: name, fingerprints and classes of the images, and how many there are of each part.
+        seed: as in `training.train`.
         history: a dict per epoch, see `training.train`.
         result: accuracies (0 to 1) and losses (nats) of the finished network, by name.
+        environment: the device, the versions and the code of the training.
         seconds: the time of training and validation.
         replayed: read from a record.
     """
@@ -159,7 +164,17 @@ class Run:
         return tuple(known) if len(known) == count else tuple(f"class {i}" for i in range(count))
 
     def column(self, name: str) -> list[Any]:
-        """One quantity of the history over the epochs."""
+        """One quantity of the history over the epochs.
+
+        Args:
+            name: a key of its entries, see `training.train`.
+
+        Raises:
+            CourseError: there is no such key.
+        """
+        known = [key for key in self.history[0] if all(key in entry for entry in self.history)]
+        if name not in known:
+            raise CourseError(f"The history has no {name!r}: choose one of {', '.join(known)}.")
         return [entry[name] for entry in self.history]
 
     def network(self) -> torch.nn.Module:

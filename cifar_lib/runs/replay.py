@@ -27,7 +27,11 @@ PROFILES = {
 
 
 def profile() -> str:
-    """How the book is executed: "quick", "recorded" (the default) or "full"; from `$CIFAR_PROFILE`."""
+    """How the book is executed: "quick", "recorded" (the default) or "full"; from `$CIFAR_PROFILE`.
+
+    Raises:
+        CourseError: the variable names none of these.
+    """
     name = os.environ.get("CIFAR_PROFILE", "recorded")
     if name not in PROFILES:
         raise CourseError(f"CIFAR_PROFILE is one of {', '.join(PROFILES)}, not {name!r}.")
@@ -122,12 +126,30 @@ def seeds_of(*names: str) -> list[int]:
 
 
 def results(several: Iterable[Run], name: str = "test_accuracy") -> list[float]:
-    """One result of each run, for the functions of `evaluate.statistics`."""
+    """One result of each run, for the functions of `evaluate.statistics`.
+
+    Args:
+        name: a key of `Run.result`.
+
+    Raises:
+        CourseError: a run has no such result.
+    """
+    several = list(several)
+    for one in several:
+        if name not in one.result:
+            raise CourseError(f"A run has no result {name!r}: choose one of {', '.join(one.result)}.")
     return [one.result[name] for one in several]
 
 
 def summarize(several: Sequence[Run], name: str = "test_accuracy") -> str:
-    """One result over runs in words, as '71.9 ± 0.4 % (3 seeds)'."""
+    """One result over runs in words, as '71.9 ± 0.4 % (3 seeds)'.
+
+    Args:
+        name: of a result that is a share from 0 to 1, as all but losses are.
+
+    Raises:
+        CourseError: there are no runs, or one has no such result.
+    """
     seeds = f"{len(several)} seed{'s' if len(several) > 1 else ''}"
     return f"{evaluate.format_percent(results(several, name))} ({seeds})"
 
@@ -170,6 +192,23 @@ def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run
         _network=trained.model.cpu(),
         _predictions=found,
     )
+
+
+def check_dataset(recipe: Recipe, dataset: Dataset | None) -> None:
+    """Make sure that the images at hand, if there are any, are those that a recipe names.
+
+    Raises:
+        CourseError: they are others, or no `Dataset`.
+    """
+    if dataset is None:
+        return
+    if not isinstance(dataset, Dataset):
+        raise CourseError(
+            f"{recipe.name!r} trains on a data.Dataset, but was given {type(dataset).__name__}: a seed is "
+            f"named, as seed=1."
+        )
+    if dataset.name != recipe.data:
+        raise CourseError(f"{recipe.name!r} trains on {recipe.data!r}, but was given {dataset.name!r}.")
 
 
 def check_evaluation(dataset: Dataset) -> None:
@@ -226,8 +265,7 @@ def held_out(recipe: Recipe, dataset: Dataset) -> dict[str, Images]:
 
 def _run(recipe, dataset, seed, device):
     recipe = recipe_for_profile(recipe)
-    if dataset is not None and dataset.name != recipe.data:
-        raise CourseError(f"{recipe.name!r} trains on {recipe.data!r}, but was given {dataset.name!r}.")
+    check_dataset(recipe, dataset)
     if profile() == "recorded":
         kept = _matching_record(recipe, dataset, seed)
         if kept is not None:

@@ -91,7 +91,13 @@ def mean_scores(several: Iterable[list[Score]]) -> dict[str, Estimate]:
 
     Args:
         several: the scores of each seed, at least two.
+
+    Raises:
+        CourseError: there are fewer.
     """
+    several = list(several)
+    if len(several) < 2:
+        raise CourseError("One seed says nothing about others: compare at least two.")
     by_part: dict[str, list[Tensor]] = {}
     for scores in several:
         for score in scores:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .. import CourseError
 from ..recipes import Recipe
+from ..recipes.recipe import as_json
 from ..system.files import atomic_write
 from .trained import Trained
 
@@ -22,6 +23,7 @@ class RunKey:
 
     Args:
         images: `Dataset.key`, the fingerprint and the number of the training images.
+        seed: as in `train`.
     """
 
     recipe: Recipe
@@ -29,9 +31,13 @@ class RunKey:
     seed: int
 
     def as_text(self) -> str:
-        """The whole key as JSON, which a checkpoint contains."""
+        """The whole key as JSON, which a checkpoint contains.
+
+        Raises:
+            CourseError: an option of the recipe is of a kind that no file can hold.
+        """
         content = [self.recipe.as_dict(), self.images, self.seed]
-        return json.dumps(content, sort_keys=True, default=int)  # a seed may be one of numpy's numbers
+        return as_json(content, sort_keys=True, default=int)  # a seed may be one of numpy's numbers
 
     @property
     def file_name(self) -> str:
@@ -78,15 +84,25 @@ def load_checkpoint(path: Path, key: RunKey, trained: Trained, optimizer: torch.
     Nothing changes if the file has just been removed.
 
     Raises:
-        CourseError: the file is damaged, belongs to another recipe, data set or seed, or comes from a
-            version of the library whose network or optimizer had other parts.
+        CourseError: the file is damaged, cannot be read, belongs to another recipe, data set or seed, or
+            comes from a version of the library whose network or optimizer had other parts.
     """
+    try:
+        # First, because safetensors calls a file missing that may not be opened.
+        open(path, "rb").close()
+    except FileNotFoundError:
+        return  # another process that recorded the same run has finished, and removed it
+    except OSError as error:
+        raise CourseError(
+            f"The checkpoint {path} cannot be read ({error.strerror}): let this user read it, or "
+            f"delete it to start anew."
+        ) from None
     try:
         with safe_open(path, "pt") as file:
             notes = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except FileNotFoundError:
-        return  # another process that recorded the same run has finished, and removed it
+        return  # in this moment
     except (SafetensorError, OSError):
         raise CourseError(f"The checkpoint {path} is damaged: delete it to start anew.") from None
     if "key" in notes and notes["key"] != key.as_text():

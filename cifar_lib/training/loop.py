@@ -32,7 +32,7 @@ def train(
     seed: int = 0,
     *,
     device: str | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
     progress: bool | Iterable[Callback] = False,
     compiled: bool = False,
 ) -> Trained:
@@ -58,13 +58,14 @@ def train(
 
     Raises:
         CourseError: the recipe does not fit the images (see `set_up`), the loss is no longer finite, the
-            checkpoint is damaged or belongs to another run, the processes do not see the same images and
-            checkpoint, `torch.compile` does not work here, or a GPU has too little free memory.
+            checkpoint is damaged, cannot be read or belongs to another run, the processes do not see the same
+            images and checkpoint, `torch.compile` does not work here, or a GPU has too little free memory.
     """
     setup = set_up(recipe, dataset, seed, device)
     seed = int(seed)  # it may be one of numpy's, which PyTorch does not take everywhere
     trained, device_here = Trained(setup.model), devices.describe(setup.device)
     key, history = RunKey(recipe, dataset.key, seed), trained.history
+    checkpoint = None if checkpoint is None else Path(checkpoint)
     if checkpoint is not None and checkpoint.exists():
         load_checkpoint(checkpoint, key, trained, setup.optimizer)
     earlier_devices = trained.device

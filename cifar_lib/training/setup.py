@@ -48,7 +48,8 @@ def set_up(recipe: Recipe, dataset: Dataset, seed: int = 0, device: str | None =
 
     Raises:
         CourseError: the seed, a pixel or a label is out of range, the device does not exist, the images are
-            too few for the recipe's holdout or batch size, or the network cannot be built for their shape.
+            too few for the recipe's holdout or batch size, or the network cannot be built for their shape or
+            has nothing to train.
     """
     if not isinstance(seed, Integral) or not 0 <= seed <= LARGEST_SEED:
         raise CourseError(f"A seed is a whole number from 0 to {LARGEST_SEED}, not {seed!r}.")
@@ -60,6 +61,8 @@ def set_up(recipe: Recipe, dataset: Dataset, seed: int = 0, device: str | None =
 
     torch.manual_seed(seed)
     model = models.build(recipe, dataset.shape, len(dataset.classes))
+    if not models.count_parameters(model):
+        raise CourseError(f"{recipe.model!r} has no weights that are trained: let some require a gradient.")
     models.check_shapes(model, recipe, dataset.shape, len(dataset.classes))
     prepare = getattr(model, "prepare", None)
     if prepare is not None:

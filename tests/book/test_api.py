@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import pydoc
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -63,6 +64,18 @@ def expected(module):
 def test_every_public_name_of_a_room_is_on_the_page(built, room):
     names, _ = built
     assert set(expected(importlib.import_module(f"cifar_lib.{room}"))) - names == set()
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_method_that_a_class_adds_is_on_the_page(built, room):
+    """Those that a base class has, as `forward`, are explained there."""
+    names, _ = built
+    for path in expected(importlib.import_module(f"cifar_lib.{room}")):
+        thing = pydoc.locate(path)
+        if inspect.isclass(thing):
+            own = [name for name, value in vars(thing).items() if inspect.isfunction(value)]
+            added = {name for name in own if not any(hasattr(base, name) for base in thing.__mro__[1:])}
+            assert {f"{path}.{name}" for name in added if not name.startswith("_")} - names == set()
 
 
 def test_docstrings_can_be_set_and_name_only_public_types(built):

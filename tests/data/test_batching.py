@@ -223,6 +223,43 @@ def test_augment_mirrors_the_chosen_images_after_the_shift():
     assert torch.equal(data.augment(pixels), pixels)
 
 
+@pytest.mark.parametrize("side", [5, 0, -1])
+def test_no_view_is_larger_than_the_images(side):
+    text = f"No {side}×{side} pixels can be cut from images of 4×4: change side."
+    assert refusal(data.augment, ROWS, side=side) == text
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 2), (2, 3)])
+def test_there_is_one_shift_for_each_image(shape):
+    shifts = torch.zeros(shape, dtype=torch.int64)
+    assert "Shifts are int64 [2, 1]" in refusal(data.augment, ROWS, shifts)
+
+
+def test_what_is_no_batch_of_pixels_is_not_augmented():
+    assert "for a single image use pixels[None]" in refusal(data.augment, ROWS[0])
+    assert "torch.as_tensor(pixels)" in refusal(data.augment, ROWS.numpy())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"window": 40}, "A window of 40 pixels does not fit into images of 32"),
+        ({"shift": -1}, "shift is a whole number of at least 0, not -1."),
+        ({"window": 0}, "window is a whole number of at least 1, not 0."),
+        ({"side": 0}, "side is a whole number of at least 1, not 0."),
+    ],
+)
+def test_batches_are_not_augmented_in_a_way_that_does_not_fit(changes, words, toy_images):
+    found = data.batches(toy_images.train, 8, seed=0, epoch=1, augmentation=data.Augmentation(**changes))
+    assert words in refusal(next, found)
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_has_an_image(size, toy_images):
+    found = data.batches(toy_images.train, size, seed=0, epoch=1)
+    assert refusal(next, found) == f"A batch has at least one image, not {size}."
+
+
 def test_an_image_of_one_pixel_is_mirrored_at_its_border():
     assert data.augment(ROWS[..., :1, :1], torch.tensor([[1], [1]]), border="mirror").item() == 1
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from refusals import refusal
 
 from cifar_lib import data
 
@@ -156,6 +157,23 @@ def test_scale_randomly_draws_a_size_for_each_image_and_keeps_it_in_the_middle()
         assert (image[start : start + side, start : start + side] == 255).all()
     assert fakes.same(scaled, data.scale_randomly(white, seed=0))
     assert not fakes.same(scaled, data.scale_randomly(white, seed=1))
+
+
+def test_only_square_images_are_scaled():
+    oblong = data.Images(torch.zeros(4, 1, 8, 6, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64))
+    text = "Only square images can be scaled, not 8×6: make them square first."
+    assert refusal(data.scale_randomly, oblong) == text
+
+
+@pytest.mark.parametrize("smallest", [0, -0.5, 2])
+def test_images_are_scaled_to_a_share_of_their_size(smallest):
+    assert "a share above 0 and at most 1" in refusal(data.scale_randomly, one_image([[1]]), smallest)
+
+
+def test_images_may_be_scaled_down_to_one_pixel():
+    white = data.Images(torch.full((50, 1, 4, 4), 255, dtype=torch.uint8), torch.zeros(50).long())
+    sums = data.scale_randomly(white, 0.01).pixels.long().sum((1, 2, 3)) // 255
+    assert set(sums.tolist()) == {1, 4, 9, 16}
 
 
 def test_shuffle_labels_keeps_the_images_and_how_often_each_label_occurs():

@@ -176,6 +176,33 @@ def test_mcnemar_counts_what_one_alone_gets_right():
     assert comparisons.mcnemar(first, first) == (0, 0, 1)
 
 
+TABLE = torch.eye(3, 8).bool()
+
+
+@pytest.mark.parametrize("right", [TABLE[0], TABLE.long(), TABLE.double().mean(1), TABLE.tolist()])
+def test_an_interval_takes_whether_each_network_is_right_about_each_image(right):
+    """One network's answers, counts and accuracies are something else."""
+    for interval in (
+        lambda: comparisons.accuracy_interval(right),
+        lambda: comparisons.difference_interval(right, TABLE),
+        lambda: comparisons.difference_interval(TABLE, right),
+    ):
+        with pytest.raises(CourseError, match=r"is a tensor bool \[seeds, images\], not"):
+            interval()
+
+
+@pytest.mark.parametrize("first", [TABLE, TABLE[0].long(), TABLE[0].tolist()])
+def test_mcnemar_takes_two_networks_and_whether_they_are_right(first):
+    """Several seeds would count as one network on other images, and predicted classes as no difference."""
+    with pytest.raises(CourseError, match=r"is a tensor bool \[images\], not"):
+        comparisons.mcnemar(first, first)
+
+
+def test_mcnemar_takes_the_same_images():
+    with pytest.raises(CourseError, match="8 and 1 images"):
+        comparisons.mcnemar(TABLE[0], TABLE[0, :1])
+
+
 def test_holm_by_hand():
     assert comparisons.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert comparisons.holm([0.6, 0.7]) == [1, 1]

@@ -1,6 +1,7 @@
 """Measures on logits made by hand, views, and arithmetic in bfloat16 against float32."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -29,6 +30,40 @@ def test_confusion_counts_true_by_predicted():
     never = evaluate.confusion(torch.eye(10)[:3], torch.tensor([0, 1, 1]))
     assert never.shape == (10, 10)
     assert (never[0, 0], never[1, 1], never[1, 2], never.sum()) == (1, 1, 1, 3)
+
+
+MEASURES = [
+    evaluate.accuracy,
+    evaluate.loss,
+    evaluate.confusion,
+    evaluate.calibration,
+    evaluate.fit_temperature,
+]
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.__name__)
+@pytest.mark.parametrize(
+    ("logits", "labels", "words"),
+    [
+        (LOGITS, LABELS[:1], "not [4, 3] and [1]"),
+        (LOGITS, LABELS[:, None], "not [4, 3] and [4, 1]"),
+        (LOGITS, F.one_hot(LABELS, 3), "argmax(1) for one-hot rows"),
+        (LOGITS[0], LABELS[0], "not [3] and []"),
+        (LOGITS, LABELS + 1, "The labels go from 1 to 3"),
+        (LOGITS, LABELS - 100, "The labels go from -100 to -98"),
+        (LOGITS, LABELS.float(), "Labels are int64, not float32"),
+        (LOGITS[:0], LABELS[:0], "There are no images"),
+        (LOGITS.numpy(), LABELS.numpy(), "not ndarray and ndarray"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused_by_every_measure(measure, logits, labels, words):
+    with pytest.raises(CourseError, match=re.escape(words)):
+        measure(logits, labels)
+
+
+def test_there_is_at_least_one_bin():
+    with pytest.raises(CourseError, match="bins is a whole number of at least 1, not 0"):
+        evaluate.calibration(LOGITS, LABELS, bins=0)
 
 
 def test_a_network_that_is_always_right_and_sure_is_calibrated():

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from refusals import refusal
 from scipy import stats
 
 from cifar_lib import evaluate
@@ -41,6 +43,23 @@ def test_wilsons_interval_is_centred_where_half_are_right():
 def test_a_share_is_rounded_to_whole_images():
     assert evaluate.wilson_interval(0.124, 100) == evaluate.wilson_interval(0.12, 100)
     assert evaluate.wilson_interval(0.126, 100) == evaluate.wilson_interval(0.13, 100)
+
+
+@pytest.mark.parametrize("wrong", [(72, 100), (-0.1, 100), (math.nan, 100), (0.5, 0), (0.5, 100, 95)])
+def test_no_interval_of_what_is_no_share(wrong):
+    refusal(evaluate.wilson_interval, *wrong)
+
+
+def test_no_values_have_no_mean():
+    for function in (evaluate.mean_and_spread, evaluate.format_percent, lambda v: evaluate.welch(v, [1, 2])):
+        assert refusal(function, []) == "There are no values to take a mean of: give at least one."
+
+
+def test_values_may_come_in_a_tensor():
+    shares = torch.tensor([0.5, 0.75])
+    assert evaluate.mean_and_spread(shares) == evaluate.mean_and_spread([0.5, 0.75])
+    assert evaluate.format_percent(shares) == "62.5 ± 17.7 %"
+    assert evaluate.welch(shares, shares).value == 0
 
 
 def test_mean_and_spread_divide_by_n_and_by_n_minus_one():

@@ -61,3 +61,10 @@ def test_images_that_do_not_fit_leave_the_network_as_it_was():
         models.count_flops(model, (1, 32, 32))
     assert model.training
     assert not any(layer._forward_hooks for layer in model.modules())
+
+
+def test_a_network_without_weights_computes_on_the_cpu():
+    assert models.count_flops(nn.Flatten()) == 0
+    assert evaluate.predict(nn.Flatten(), torch.zeros(2, 1, 2, 2, dtype=torch.uint8)).shape == (2, 4)
+    layer = nn.ReLU()
+    assert models.kernels.quicken(layer) is layer

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from by_hand import conv
 
-from cifar_lib import models
+from cifar_lib import CourseError, models
 from cifar_lib.models import fast, kernels
 
 
@@ -102,6 +102,14 @@ def test_prepare_evens_out_the_directions_of_patches(images):
     torch.testing.assert_close(moments(outputs[:12]), expected, rtol=0, atol=1e-4)
     torch.testing.assert_close(outputs[12:], -outputs[:12])
     assert not network.whiten.weight.requires_grad
+
+
+def test_pixels_that_are_not_normalised_do_not_set_the_first_layer():
+    network = fast.FastCNN(widths=(4, 4, 4))
+    before = network.whiten.weight.clone()
+    with pytest.raises(CourseError, match=r"The images are uint8.*data\.normalize"):
+        network.prepare(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
+    assert torch.equal(network.whiten.weight, before)
 
 
 def test_without_whitening_the_first_layer_is_left_to_training(images):

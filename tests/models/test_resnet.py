@@ -5,6 +5,7 @@ import torch
 from by_hand import conv, linear
 from torch import nn
 
+from cifar_lib import CourseError
 from cifar_lib.models import ResidualBlock, ResNet, count_parameters
 
 
@@ -75,3 +76,8 @@ def test_a_residual_block_adds_two_convolutions_to_its_input():
     block, x = ResidualBlock(6, 6), torch.rand(4, 6, 8, 8)
     inner = block.bn2(block.conv2(block.bn1(block.conv1(x)).relu()))
     torch.testing.assert_close(block(x), (inner + x).relu())
+
+
+def test_there_is_at_least_one_block():
+    with pytest.raises(CourseError, match="blocks is a whole number of at least 1, not 0"):
+        ResNet(blocks=0)

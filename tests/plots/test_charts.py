@@ -70,7 +70,9 @@ def test_pictures_fills_its_rows_from_the_left():
     assert axes[0, 0].figure.get_suptitle() == "five images"
 
 
-@pytest.mark.parametrize(("dtype", "white"), [(torch.uint8, 255), (torch.float32, 1)])
+@pytest.mark.parametrize(
+    ("dtype", "white"), [(torch.uint8, 255), (torch.int64, 255), (torch.float32, 1), (torch.bool, 1)]
+)
 def test_grey_images_keep_their_brightness(dtype, white):
     axes = plots.pictures(torch.full((1, 1, 2, 2), white // 2).to(dtype), "one image")
     image = axes[0, 0].images[0]

@@ -7,7 +7,7 @@ import torch
 from matplotlib.colors import to_hex
 from torch import nn
 
-from cifar_lib import plots
+from cifar_lib import CourseError, models, plots
 
 WIDTH = 7.2
 PLAIN, BRANCH, JOIN = "#d6e6f2", "#d3ebe2", "#f6d9c4"
@@ -304,3 +304,19 @@ def test_drawing_changes_neither_the_network_nor_the_random_numbers(draw):
     assert all(module.training for module in model.modules())
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_trained_network_is_drawn_as_before_its_training(draw):
+    """A training on a CPU replaces batch norms and ReLUs by quick ones."""
+    words = draw(models.SkipCNN(), "").words()
+    assert draw(models.kernels.quicken(models.SkipCNN()), "").words() == words
+
+
+def test_a_network_that_cannot_be_traced_is_told(draw):
+    with pytest.raises(CourseError, match=r"torch.fx cannot trace FastCNN .*: draw its parts one by one"):
+        draw(models.FastCNN(widths=(4, 4)), "")
+
+
+def test_images_that_a_network_does_not_take_are_told(draw):
+    with pytest.raises(CourseError, match=r"Chain takes no images of 1×8×8 .*: give its shape"):
+        draw(Chain(), "", (1, 8, 8))

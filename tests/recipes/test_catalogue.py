@@ -4,6 +4,7 @@ import pickle
 import re
 
 import pytest
+from refusals import refusal
 
 from cifar_lib import CourseError, recipes
 from cifar_lib.recipes import RECIPES, Recipe
@@ -151,3 +152,10 @@ def test_changes_are_named_as_they_were_set(fields, changes):
 def test_an_option_that_was_removed_is_a_change():
     changed = recipes.under_own_name(recipes.get("study").replace(options={}))
     assert recipes.changes_of(changed) == ["options={}"]
+
+
+@pytest.mark.parametrize("option", [len, {1, 2}, object()])
+def test_an_option_that_no_file_can_hold_has_no_name_of_its_own(option):
+    changed = recipes.get("paper").replace(options={"activation": option})
+    for function in (recipes.under_own_name, recipes.changes_of):
+        assert "of a kind that no file can hold: use numbers" in refusal(function, changed)

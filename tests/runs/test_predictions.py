@@ -35,6 +35,20 @@ def test_what_is_right_is_counted():
     assert found.top2(LABELS) == 0.75
 
 
+@pytest.mark.parametrize("labels", [LABELS[:, None], LABELS[:1], LABELS[:3]])
+def test_labels_that_are_not_one_for_each_image_are_not_counted(labels):
+    for count in (of_the_example().right, of_the_example().accuracy, of_the_example().top2):
+        with pytest.raises(CourseError, match=r"There are 4 images, but labels of the shape \["):
+            count(labels)
+
+
+def test_predictions_are_not_read_as_labels(tmp_path):
+    path = tmp_path / "any.predictions.gz"
+    predictions.save_predictions(path, {"test": of_the_example()}, {})
+    with pytest.raises(CourseError, match=r"The labels .* are damaged"):
+        predictions.load_labels(path)
+
+
 def test_predictions_survive_their_file(tmp_path):
     path = tmp_path / "any.predictions.gz"
     predictions.save_predictions(path, {"val": of_the_example(), "test_views": of_the_example()}, {"a": "b"})

@@ -11,6 +11,7 @@ import pytest
 import systems
 import torch
 from filelock import FileLock
+from refusals import refusal
 from scipy import stats
 
 from cifar_lib import CourseError, data, evaluate, models, recipes, runs, training
@@ -597,6 +598,23 @@ def test_the_difference_has_welchs_interval():
 def test_the_results_of_several_runs():
     assert runs.results([run(0.1, 0.8), run(0.3, 0.9)]) == [0.1, 0.3]
     assert runs.results([run(0.1, 0.8), run(0.3, 0.9)], "val_top2") == [0.8, 0.9]
+
+
+def test_a_result_or_a_column_that_there_is_not_is_told_with_those_that_there_are():
+    assert refusal(runs.results, [run(0.1)], "loss") == (
+        "A run has no result 'loss': choose one of test_accuracy, val_top2."
+    )
+    assert "no result 'loss'" in refusal(runs.summarize, [run(0.1)], "loss")
+    one = runs.load_runs("paper")[0]
+    assert "The history has no 'loss': choose one of epoch, rate, train_loss" in refusal(one.column, "loss")
+
+
+def test_nothing_is_summarized_without_runs():
+    assert "at least one" in refusal(runs.summarize, [])
+
+
+def test_a_seed_in_the_place_of_the_images_is_told(tiny):
+    assert "was given int: a seed is named, as seed=1" in refusal(runs.run, tiny, 1)
 
 
 def test_summarize():

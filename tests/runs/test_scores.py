@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cifar_lib import evaluate, runs
+from cifar_lib import CourseError, evaluate, runs
 
 
 def score(part, right, images=10):
@@ -31,3 +31,9 @@ def test_a_part_that_not_all_seeds_have_has_no_mean():
     """A network that was trained on other images has no validation accuracy on those at hand."""
     found = runs.mean_scores([[score("val", 3), score("test", 8)], [score("test", 9)], [score("test", 7)]])
     assert list(found) == ["test"]
+
+
+@pytest.mark.parametrize("several", [[], [[runs.Score("test", torch.ones(3).bool())]]])
+def test_a_mean_over_seeds_takes_at_least_two(several):
+    with pytest.raises(CourseError, match="compare at least two"):
+        runs.mean_scores(several)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partialmethod
 
 import pytest
+import systems
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -218,7 +219,7 @@ def test_what_was_loaded_no_longer_needs_the_file(saved):
 def test_a_folder_in_place_of_a_checkpoint_is_refused(saved):
     saved.path.unlink()
     saved.path.mkdir()
-    assert "is damaged" in saved.refusal()
+    assert "delete it to start anew" in saved.refusal()
 
 
 FOREIGN = {
@@ -313,6 +314,28 @@ def test_a_training_refuses_a_damaged_checkpoint_and_leaves_it(saved):
     with pytest.raises(CourseError, match="is damaged: delete it"):
         training.train(saved.recipe, saved.dataset, checkpoint=saved.path)
     assert saved.path.read_bytes() == saved.content[:-1]
+
+
+def test_a_training_does_not_start_anew_beside_a_checkpoint_that_may_not_be_read(saved, monkeypatch):
+    def missing(*_):
+        raise FileNotFoundError("No such file or directory")  # as safetensors says it
+
+    systems.close_to_readers(saved.path, monkeypatch)
+    monkeypatch.setattr(training.checkpoint, "safe_open", missing)
+    with pytest.raises(CourseError, match=r"cannot be read \(Permission denied\)"):
+        training.train(saved.recipe, saved.dataset, checkpoint=saved.path)
+    monkeypatch.undo()
+    assert saved.path.read_bytes() == saved.content
+
+
+def test_a_run_with_an_option_that_no_file_can_hold_has_no_checkpoint(saved):
+    key = training.RunKey(saved.recipe.replace(options={"activation": len}), ("", 1), 0)
+    with pytest.raises(CourseError, match="of a kind that no file can hold"):
+        key.file_name  # noqa: B018
+
+
+def test_a_checkpoint_may_be_named_in_a_text(saved):
+    assert len(training.train(saved.recipe, saved.dataset, checkpoint=str(saved.path)).history) == 1
 
 
 @pytest.mark.parametrize("change", ["seed", "recipe", "images", "part"])

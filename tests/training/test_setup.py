@@ -39,6 +39,17 @@ def test_what_cannot_be_trained_is_said_before_the_first_step(changes, words, ti
         training.train(tiny.replace(**changes), toy_images)
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_network_without_anything_to_train_is_refused(frozen, tiny, toy_images, monkeypatch):
+    def own(shape, classes):
+        linear = torch.nn.Linear(3 * 32 * 32, classes).requires_grad_(False)
+        return torch.nn.Sequential(torch.nn.Flatten(), *[linear] * frozen)
+
+    monkeypatch.setitem(models.MODELS, "own", own)
+    with pytest.raises(CourseError, match="'own' has no weights that are trained"):
+        training.train(tiny.replace(model="own", options={}), toy_images)
+
+
 def test_trying_the_network_out_changes_nothing(tiny):
     model = models.build(tiny, (3, 32, 32))
     before = {name: value.clone() for name, value in model.state_dict().items()}

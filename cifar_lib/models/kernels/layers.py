@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..modes import device_of
+
 VECTOR = 16  # batch norm's backward pass is slow where channels are not a multiple of this (measured)
 
 
@@ -15,7 +17,7 @@ def quicken(model: nn.Module) -> nn.Module:
     Names, weights and results stay the same. Nothing is replaced in a network on a GPU; batch norms that are
     not complete are left alone.
     """
-    if next(model.parameters()).device.type == "cpu":
+    if device_of(model).type == "cpu":
         for layer in model.modules():
             if type(layer) is nn.ReLU:
                 layer.__class__ = ReLU
