@@ -56,6 +56,7 @@ def accuracy_interval(right: Tensor, confidence: float = 0.95) -> Estimate:
         CourseError: there is one seed, which says nothing about others, or one image, or `right` is no such
             tensor.
     """
+    _check_answers(right, ("seeds", "images"))
     table = _table(right)
     means = [(table.seeds, table.rows), (table.images, table.columns)]
     found = _estimate(table.mean, means, table.rest, confidence)
@@ -66,15 +67,15 @@ def difference_interval(first: Tensor, second: Tensor, confidence: float = 0.95)
     """How much larger the accuracy of `first` is: seeds are independent, images are the same.
 
     Args:
-        first: bool [seeds, images].
-        second: bool [other seeds, the same images].
+        first: bool [seeds, images], or float, a score of each image.
+        second: the same [other seeds, the same images].
 
     Raises:
         CourseError: a side has one seed, there is one image, the sides have other numbers of images, or they
             are no such tensors.
     """
     for side in (first, second):
-        _check_answers(side, ("seeds", "images"))
+        _check_answers(side, ("seeds", "images"), scores=True)
     if first.shape[1] != second.shape[1]:
         raise CourseError(
             f"The two sides have {first.shape[1]:,} and {second.shape[1]:,} images, and cannot be paired."
@@ -215,9 +216,10 @@ class _Table:
     columns: int
 
 
-def _check_answers(right, axes):
+def _check_answers(right, axes, scores=False):
     """Make sure that these tell what is right: counts, or the classes themselves, would give numbers too."""
-    if not isinstance(right, Tensor) or right.dtype != torch.bool or right.ndim != len(axes):
+    is_tensor = isinstance(right, Tensor) and right.ndim == len(axes)
+    if not is_tensor or not (right.dtype == torch.bool or (scores and right.is_floating_point())):
         words = [type(right).__name__]
         if isinstance(right, Tensor):
             words = [str(right.dtype).removeprefix("torch."), str([*right.shape])]
@@ -228,7 +230,6 @@ def _check_answers(right, axes):
 
 
 def _table(right):
-    _check_answers(right, ("seeds", "images"))
     rows, columns = right.shape
     if rows < 2:
         raise CourseError("One seed says nothing about others: compare at least two.")

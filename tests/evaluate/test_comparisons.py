@@ -154,6 +154,16 @@ def test_one_seed_is_refused():
         comparisons.difference_interval(torch.ones(2, 9).bool(), torch.ones(2, 8).bool())
 
 
+def test_scores_of_images_are_compared_as_answers_are():
+    generator = torch.Generator().manual_seed(0)
+    hard, first = drawn(generator, 3, 40)
+    second = right_about(generator, hard, 4)
+    expected = comparisons.difference_interval(first, second)
+    assert comparisons.difference_interval(first.double(), second.double()) == expected
+    twice = comparisons.difference_interval(2 * first.double(), 2 * second.double())
+    assert (twice.value, twice.high) == pytest.approx((2 * expected.value, 2 * expected.high))
+
+
 def test_one_image_is_refused():
     with pytest.raises(CourseError, match="One image says nothing about others"):
         comparisons.accuracy_interval(torch.ones(2, 1).bool())

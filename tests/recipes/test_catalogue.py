@@ -113,7 +113,7 @@ def test_what_is_changed_within_a_recipe_changes_no_other(name):
         ("papr", "'papr'.* 'paper'"),
         ("study-shufled", "'study-shuffled'"),
         ("mlp_mnist", "'mlp-mnist'"),
-        ("zzz", "'zzz': see"),
+        ("zzz", "'zzz': python -m cifar_lib list recipes"),
         ("paper-quick-quick", "'paper-quick-quick'"),
     ],
 )
