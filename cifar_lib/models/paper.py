@@ -54,9 +54,10 @@ class SkipCNN(nn.Module):
         batch_norm: False leaves out every batch norm; the convolutions then have a bias.
         head: "flatten" gives the linear layer every remaining position, "pool" their average.
         activation: "relu" (the paper's), "tanh" or "sigmoid", in place of every ReLU.
+        convolutions: of the main path: 3, which are all that the paper names, or 5.
 
     Raises:
-        CourseError: `merge`, `head` or `activation` is none of these.
+        CourseError: `merge`, `head`, `activation` or `convolutions` is none of these.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class SkipCNN(nn.Module):
         batch_norm: bool = True,
         head: str = "flatten",
         activation: str = "relu",
+        convolutions: int = 5,
         classes: int = 10,
     ):
         super().__init__()
@@ -76,11 +78,14 @@ class SkipCNN(nn.Module):
             raise CourseError(f"head is 'flatten' or 'pool', not {head!r}.")
         if activation not in ACTIVATIONS:
             raise CourseError(f"activation is 'relu', 'tanh' or 'sigmoid', not {activation!r}.")
-        self.merge = merge
+        if convolutions not in (3, 5):
+            raise CourseError(f"convolutions is 3 or 5, not {convolutions!r}.")
+        self.merge, self.convolutions = merge, convolutions
         channels, height, _ = shape
         wide, widest = 2 * width, 4 * width
         merged = 2 * wide if merge == "concat" else wide
-        side = height // 8 if head == "flatten" else 1
+        last = widest if convolutions == 5 else merged
+        side = height // (8 if convolutions == 5 else 4) if head == "flatten" else 1
         relu = ACTIVATIONS[activation]
 
         def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
@@ -107,17 +112,18 @@ class SkipCNN(nn.Module):
             self.bn_skip = norm(wide)
             self.skip_relu = relu()
 
-        self.conv4 = conv(merged, widest, stride=2)
-        self.bn_conv4 = norm(widest)
-        self.conv4_relu = relu()
+        if convolutions == 5:
+            self.conv4 = conv(merged, widest, stride=2)
+            self.bn_conv4 = norm(widest)
+            self.conv4_relu = relu()
 
-        self.conv5 = conv(widest, widest)
-        self.bn_conv5 = norm(widest)
-        self.conv5_relu = relu()
+            self.conv5 = conv(widest, widest)
+            self.bn_conv5 = norm(widest)
+            self.conv5_relu = relu()
 
         self.pool = nn.MaxPool2d(2) if head == "flatten" else nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.linear = nn.Linear(widest * side * side, classes)
+        self.linear = nn.Linear(last * side * side, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         bn_conv1 = self.bn_conv1(self.conv1(x))
@@ -127,8 +133,9 @@ class SkipCNN(nn.Module):
         if self.merge != "none":
             skip = self.skip_relu(self.bn_skip(self.skip(bn_conv1)))
             x = torch.cat([x, skip], dim=1) if self.merge == "concat" else x + skip
-        x = self.conv4_relu(self.bn_conv4(self.conv4(x)))
-        x = self.conv5_relu(self.bn_conv5(self.conv5(x)))
+        if self.convolutions == 5:
+            x = self.conv4_relu(self.bn_conv4(self.conv4(x)))
+            x = self.conv5_relu(self.bn_conv5(self.conv5(x)))
         return self.linear(self.flatten(self.pool(x)))
 
 

@@ -117,10 +117,11 @@ RECIPES = {
         _PAPER.replace(name="paper-no-skip-no-decay", options={"merge": "none"}, weight_decay=0.0),
         _PAPER.replace(name="paper-adamw", optimizer="adamw"),
         # Other networks that fit the paper's text, which gives neither widths nor the last layers.
-        *(_PAPER.replace(name=f"paper-width-{width}", options={"width": width}) for width in (16, 48)),
+        _PAPER.replace(name="paper-width-16", options=_WIDTH_16),
         _PAPER.replace(name="paper-pool", options={"head": "pool"}),
         _PAPER.replace(name="paper-width-16-pool", options=_WIDTH_16 | {"head": "pool"}),
         _PAPER.replace(name="paper-add", options={"merge": "add"}),
+        _PAPER.replace(name="paper-three-convolutions", options={"convolutions": 3}),
         _MLP,
         _MLP.replace(name="mlp-shuffled", data="cifar10/shuffled"),
         _MLP.replace(name="mlp-grey", data="cifar10/grey"),

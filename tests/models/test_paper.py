@@ -38,24 +38,27 @@ def test_mlp_layers_in_order():
 # The paper's network
 
 
-def skip_cnn_parameters(width, merge, batch_norm, head, classes):
+def skip_cnn_parameters(width, merge, batch_norm, head, classes, convolutions=5):
     """Every convolution, its batch norm (2 per channel) or bias, and the linear layer."""
     wide, widest = 2 * width, 4 * width
     merged = 2 * wide if merge == "concat" else wide
     sizes = [(3, width, 3), (width, wide, 3), (wide, wide, 3), (merged, widest, 3), (widest, widest, 3)]
-    sizes += [(width, wide, 1)] if merge != "none" else []
+    sizes = sizes[:convolutions] + ([(width, wide, 1)] if merge != "none" else [])
+    last, positions = (widest, 16) if convolutions == 5 else (merged, 64)
     total = sum(conv(*size, bias=not batch_norm) for size in sizes)
     total += sum(2 * outputs for _, outputs, _ in sizes) if batch_norm else 0
-    return total + linear(widest * (16 if head == "flatten" else 1), classes)
+    return total + linear(last * (positions if head == "flatten" else 1), classes)
 
 
 @pytest.mark.parametrize("merge", MERGES)
 @pytest.mark.parametrize("batch_norm", [True, False])
 @pytest.mark.parametrize("head", ["flatten", "pool"])
-def test_skip_cnn_shape_and_parameters(merge, batch_norm, head):
-    model = SkipCNN(width=8, merge=merge, batch_norm=batch_norm, head=head, classes=7)
+@pytest.mark.parametrize("convolutions", [3, 5])
+def test_skip_cnn_shape_and_parameters(merge, batch_norm, head, convolutions):
+    form = {"merge": merge, "batch_norm": batch_norm, "head": head, "convolutions": convolutions}
+    model = SkipCNN(width=8, classes=7, **form)
     assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
-    assert models.count_parameters(model) == skip_cnn_parameters(8, merge, batch_norm, head, 7)
+    assert models.count_parameters(model) == skip_cnn_parameters(8, classes=7, **form)
     assert any(isinstance(module, nn.BatchNorm2d) for module in model.modules()) == batch_norm
 
 
@@ -142,6 +145,12 @@ def test_the_skip_is_added_or_left_out():
     steps = graph(merge="none")
     assert steps["conv4"] == ["conv3_relu"]
     assert "skip" not in steps
+
+
+def test_without_the_two_last_convolutions_the_head_follows_the_skip():
+    steps = graph(convolutions=3)
+    assert steps["pool"] == ["cat"]
+    assert "conv4" not in steps
 
 
 @pytest.mark.parametrize("merge", MERGES)

@@ -66,10 +66,11 @@ def test_without_the_concatenation_a_greater_width_keeps_the_number_of_parameter
     ("changes", "words"),
     [
         ({"model": "cnn"}, "no network 'cnn'.* mlp, skip-cnn"),
-        ({"options": {"widht": 3}}, "'widht'.* width, merge, batch_norm, head, activation"),
+        ({"options": {"widht": 3}}, "'widht'.* width, merge, batch_norm, head, activation, convolutions"),
         ({"options": {"merge": "mean"}}, "merge .* not 'mean'"),
         ({"options": {"head": "max"}}, "head .* not 'max'"),
         ({"options": {"activation": "gelu"}}, "activation .* not 'gelu'"),
+        ({"options": {"convolutions": 4}}, "convolutions is 3 or 5, not 4"),
         ({"model": "vgg", "options": {"width": 3}}, "'vgg'.*'width'.* no options"),
         ({"model": "deep-cnn"}, "'depth'"),
         ({"options": {"batch_norm": "no"}}, "options.batch_norm is true or false, not 'no'"),

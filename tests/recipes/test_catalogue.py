@@ -29,10 +29,10 @@ def test_the_papers_recipe_is_the_papers():
         ("paper-no-skip-no-decay", {"options": {"merge": "none"}, "weight_decay": 0.0}),
         ("paper-adamw", {"optimizer": "adamw"}),
         ("paper-width-16", {"options": {"width": 16}}),
-        ("paper-width-48", {"options": {"width": 48}}),
         ("paper-pool", {"options": {"head": "pool"}}),
         ("paper-width-16-pool", {"options": {"width": 16, "head": "pool"}}),
         ("paper-add", {"options": {"merge": "add"}}),
+        ("paper-three-convolutions", {"options": {"convolutions": 3}}),
     ],
 )
 def test_a_recipe_without_a_shipped_record_has_these_values(name, expected):
