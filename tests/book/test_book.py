@@ -304,30 +304,3 @@ def test_cells_can_be_read_without_scrolling(chapter):
 def test_no_output_names_a_path_of_the_machine(chapter):
     for cell in code_cells(chapter):
         assert not re.search(r"/(home|root|tmp|work|Users)/", json.dumps(cell.outputs)), cell.id
-
-
-def test_conda_installs_the_same_pins():
-    assert "-r requirements.txt" in (REPOSITORY / "environment.yml").read_text()
-
-
-def test_the_pins_accept_a_pytorch_for_the_cpu_alone():
-    """Its version ends in +cpu; else pip would put the larger one in its place."""
-    from packaging.requirements import Requirement
-
-    lines = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    for line in lines:
-        if line.startswith("torch"):
-            pinned = Requirement(line)
-            assert pinned.specifier.contains(f"{line.partition('==')[2]}+cpu"), line
-
-
-def test_the_pins_satisfy_the_library_s_lower_bounds():
-    import tomllib
-
-    from packaging.requirements import Requirement
-
-    lines = (REPOSITORY / "requirements.txt").read_text().splitlines()
-    pins = dict(line.split("==") for line in lines if "==" in line)
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    for wanted in map(Requirement, project["dependencies"]):
-        assert wanted.specifier.contains(pins[wanted.name]), wanted
