@@ -139,7 +139,7 @@ def _check_kinds(network: Callable[..., nn.Module], options: dict[str, Any]) -> 
 
 def _first_line(error: Exception) -> str:
     """What happened, without the lines that PyTorch adds for its own developers."""
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def check_shapes(model: nn.Module, recipe: Recipe, shape: tuple[int, int, int], classes: int) -> None:
