@@ -124,17 +124,22 @@ def _check_kinds(network: Callable[..., nn.Module], options: dict[str, Any]) -> 
         if kind is inspect.Parameter.empty:
             continue
         try:
-            checker = TypeAdapter(kind)
+            _validate(value, TypeAdapter(kind))
         except PydanticUserError:  # a class that pydantic does not know
             continue
-        try:
-            try:  # as JSON, because a record or the command line gives a list where a tuple is meant
-                checker.validate_json(json.dumps(value), strict=True)
-            except TypeError:  # something that JSON cannot hold, as a function
-                checker.validate_python(value, strict=True)
         except ValidationError:
             words = inspect.formatannotation(kind).replace("collections.abc.", "").removesuffix(" | None")
             raise CourseError(f"options.{name} is {KINDS.get(words, words)}, not {value!r}.") from None
+
+
+def _validate(value: Any, checker: TypeAdapter) -> None:
+    """Check a value as JSON, because a record or the command line gives a list where a tuple is meant."""
+    try:
+        text = json.dumps(value)
+    except TypeError:  # something that JSON cannot hold, as a function
+        checker.validate_python(value, strict=True)
+    else:
+        checker.validate_json(text, strict=True)
 
 
 def _first_line(error: Exception) -> str:
