@@ -15,20 +15,14 @@ class Inception(nn.Module):
 
     def __init__(self, inputs: int, one: int, three: int, five: int, pooled: int):
         super().__init__()
-        self.one = nn.Sequential(nn.Conv2d(inputs, one, 1), nn.ReLU())
-        self.three = nn.Sequential(
-            nn.Conv2d(inputs, three // 2, 1),
-            nn.ReLU(),
-            nn.Conv2d(three // 2, three, 3, padding=1),
-            nn.ReLU(),
-        )
-        self.five = nn.Sequential(
-            nn.Conv2d(inputs, five // 2, 1),
-            nn.ReLU(),
-            nn.Conv2d(five // 2, five, 5, padding=2),
-            nn.ReLU(),
-        )
-        self.pooled = nn.Sequential(nn.MaxPool2d(3, 1, 1), nn.Conv2d(inputs, pooled, 1), nn.ReLU())
+
+        def convolution(before: int, after: int, side: int = 1) -> list[nn.Module]:
+            return [nn.Conv2d(before, after, side, padding=side // 2), nn.ReLU()]
+
+        self.one = nn.Sequential(*convolution(inputs, one))
+        self.three = nn.Sequential(*convolution(inputs, three // 2), *convolution(three // 2, three, 3))
+        self.five = nn.Sequential(*convolution(inputs, five // 2), *convolution(five // 2, five, 5))
+        self.pooled = nn.Sequential(nn.MaxPool2d(3, 1, 1), *convolution(inputs, pooled))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self.one(x), self.three(x), self.five(x), self.pooled(x)], dim=1)

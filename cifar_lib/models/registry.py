@@ -62,15 +62,7 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int = 10) -> nn.
     if recipe.model not in MODELS:
         raise CourseError(f"There is no network {recipe.model!r}: choose one of {', '.join(MODELS)}.")
     network = MODELS[recipe.model]
-    for name in FROM_DATA:
-        if name in recipe.options:
-            raise CourseError(f"{name} is no option of {recipe.model!r}: it comes from the data.")
-        if not _takes(network, name):
-            raise CourseError(f"{recipe.model!r} has no argument {name}, which every network needs.")
-    try:
-        inspect.signature(network).bind(shape=shape, classes=classes, **recipe.options)
-    except TypeError as error:
-        raise CourseError(f"{recipe.model!r}: {error}. It takes {_options_of(network)}.") from None
+    _check_names(network, recipe)
     _check_kinds(network, recipe.options)
     try:
         model = network(shape=shape, classes=classes, **recipe.options)
@@ -104,9 +96,21 @@ def he_init(model: nn.Module) -> None:
                 nn.init.zeros_(layer.bias)
 
 
-def _takes(network: Callable[..., nn.Module], name: str) -> bool:
-    parameters = inspect.signature(network).parameters
-    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+def _check_names(network: Callable[..., nn.Module], recipe: Recipe) -> None:
+    """Make sure that the network takes what the images decide and the recipe's options, and needs no more."""
+    signature = inspect.signature(network)
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
+    for name in FROM_DATA:
+        if name in recipe.options:
+            raise CourseError(f"{name} is no option of {recipe.model!r}: it comes from the data.")
+        if name not in signature.parameters and not takes_any:
+            raise CourseError(f"{recipe.model!r} has no argument {name}, which every network needs.")
+    try:
+        signature.bind(shape=None, classes=None, **recipe.options)
+    except TypeError as error:
+        options = [name for name in signature.parameters if name not in FROM_DATA]
+        taken = ", ".join(options) or "no options"
+        raise CourseError(f"{recipe.model!r}: {error}. It takes {taken}.") from None
 
 
 def _check_kinds(network: Callable[..., nn.Module], options: dict[str, Any]) -> None:
@@ -120,27 +124,27 @@ def _check_kinds(network: Callable[..., nn.Module], options: dict[str, Any]) -> 
         if kind is inspect.Parameter.empty:
             continue
         try:
-            checker = TypeAdapter(kind)
+            _validate(value, TypeAdapter(kind))
         except PydanticUserError:  # a class that pydantic does not know
             continue
-        try:
-            try:  # as JSON, because a record or the command line gives a list where a tuple is meant
-                checker.validate_json(json.dumps(value), strict=True)
-            except TypeError:  # something that JSON cannot hold, as a function
-                checker.validate_python(value, strict=True)
         except ValidationError:
             words = inspect.formatannotation(kind).replace("collections.abc.", "").removesuffix(" | None")
             raise CourseError(f"options.{name} is {KINDS.get(words, words)}, not {value!r}.") from None
 
 
-def _options_of(network: Callable[..., nn.Module]) -> str:
-    names = [name for name in inspect.signature(network).parameters if name not in FROM_DATA]
-    return ", ".join(names) if names else "no options"
+def _validate(value: Any, checker: TypeAdapter) -> None:
+    """Check a value as JSON, because a record or the command line gives a list where a tuple is meant."""
+    try:
+        text = json.dumps(value)
+    except TypeError:  # something that JSON cannot hold, as a function
+        checker.validate_python(value, strict=True)
+    else:
+        checker.validate_json(text, strict=True)
 
 
 def _first_line(error: Exception) -> str:
     """What happened, without the lines that PyTorch adds for its own developers."""
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def check_shapes(model: nn.Module, recipe: Recipe, shape: tuple[int, int, int], classes: int) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from .. import CourseError
@@ -19,9 +20,11 @@ _SGD_RATES = (0.01, 0.03, 0.1, 0.3)
 _SMALL = _STUDY.replace(name="small", options={"width": 8}, epochs=4)
 
 
-def _small(name: str, **options: Any) -> Recipe:
-    """The small recipe with other options of the network."""
-    return _SMALL.replace(name=f"small-{name}", options=_SMALL.options | options)
+def _on(recipe: Recipe, *names: str) -> Iterator[Recipe]:
+    """A recipe on other data, which end its name: "mlp-grey" on "cifar10/grey", "mlp-mnist" on "mnist"."""
+    for data in names:
+        kind = data.removeprefix("cifar10/").replace("/", "-")
+        yield recipe.replace(name=f"{recipe.name}-{kind}", data=data)
 
 
 def _depth(depth: int, skip: bool, norm: bool, init: Init = "default") -> Recipe:
@@ -123,32 +126,24 @@ RECIPES = {
         _PAPER.replace(name="paper-add", options={"merge": "add"}),
         _PAPER.replace(name="paper-three-convolutions", options={"convolutions": 3}),
         _MLP,
-        _MLP.replace(name="mlp-shuffled", data="cifar10/shuffled"),
-        _MLP.replace(name="mlp-grey", data="cifar10/grey"),
-        _MLP.replace(name="mlp-28x28", data="cifar10/28x28"),
-        _MLP.replace(name="mlp-grey-28x28", data="cifar10/grey-28x28"),
-        _MLP.replace(name="mlp-mnist", data="mnist"),
-        _MLP.replace(name="mlp-mnist-moved", data="mnist/moved"),
-        _MLP.replace(name="mlp-mnist-noise", data="mnist/noise"),
-        _MLP.replace(name="mlp-mnist-moved-noise", data="mnist/moved-noise"),
-        _MLP.replace(name="mlp-mnist-scaled", data="mnist/scaled"),
+        *_on(_MLP, "cifar10/shuffled", "cifar10/grey", "cifar10/28x28", "cifar10/grey-28x28"),
+        *_on(_MLP, "mnist", "mnist/moved", "mnist/noise", "mnist/moved-noise", "mnist/scaled"),
         # Wide and long enough to learn labels by heart.
         _MLP.replace(
             name="mlp-random-labels", data="cifar10/random-labels", options={"hidden": [512]}, epochs=40
         ),
         _STUDY,
-        _STUDY.replace(name="study-shuffled", data="cifar10/shuffled"),
+        *_on(_STUDY, "cifar10/shuffled"),
         _STUDY.replace(name="study-pool", options={"width": 16, "head": "pool"}),
         _STUDY.replace(name="study-constant", schedule="constant"),
         _STUDY.replace(name="study-cosine", schedule="cosine"),
         _SMALL,
-        _SMALL.replace(name="small-grey-28x28", data="cifar10/grey-28x28"),
-        _SMALL.replace(name="small-mnist", data="mnist"),
-        _SMALL.replace(name="small-mnist-scaled", data="mnist/scaled"),
-        _SMALL.replace(name="small-mnist-moved-noise", data="mnist/moved-noise"),
+        *_on(_SMALL, "cifar10/grey-28x28", "mnist", "mnist/scaled", "mnist/moved-noise"),
         *(_SMALL.replace(name=f"small-rate-{rate:g}", rate=rate) for rate in (0.001, 0.02)),
         *(
-            _small(f"no-norm-rate-{rate:g}", batch_norm=False).replace(rate=rate)
+            _SMALL.replace(
+                name=f"small-no-norm-rate-{rate:g}", options=_SMALL.options | {"batch_norm": False}, rate=rate
+            )
             for rate in (0.001, 0.005, 0.02)
         ),
         *(
@@ -234,11 +229,9 @@ def under_own_name(recipe: Recipe) -> Recipe:
     Raises:
         CourseError: an option is of a kind that no file can hold.
     """
-    try:
+    with suppress(CourseError):
         if get(recipe.name) == recipe:
             return recipe
-    except CourseError:
-        pass
     # Without defaults, so that a field that is added later changes no name.
     fields = as_json(recipe.model_dump(exclude={"name"}, exclude_defaults=True), sort_keys=True)
     digest = hashlib.sha256(fields.encode()).hexdigest()[:8]
@@ -257,11 +250,12 @@ def changes_of(recipe: Recipe) -> list[str]:
         return []
     changes = []
     for name, value in recipe.as_dict().items():
-        if name == "options" and recipe.model == before["model"]:
-            pairs = value.items() if value.keys() >= before[name].keys() else ()
-            changes += [f"options.{key}={_json(one)}" for key, one in pairs if before[name].get(key) != one]
-            changes += [] if pairs or value == before[name] else [f"options={_json(value)}"]
-        elif name != "name" and value != before[name]:
+        former = before[name]
+        if name == "name" or value == former:
+            continue
+        if name == "options" and recipe.model == before["model"] and value.keys() >= former.keys():
+            changes += [f"options.{key}={_json(one)}" for key, one in value.items() if former.get(key) != one]
+        else:
             changes.append(f"{name}={value if isinstance(value, str) else _json(value)}")
     return changes
 

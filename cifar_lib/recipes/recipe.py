@@ -45,10 +45,6 @@ def _sides(sides: list) -> list:
     return [list(step) for step in sides]
 
 
-def _one_of(kind: Any) -> Any:
-    return Field(description=f"one of {', '.join(get_args(kind))}")
-
-
 Whole = Annotated[int, Field(ge=1, le=MOST, description="a whole number of at least 1")]
 Amount = Annotated[float, Field(ge=0, le=LARGEST, description="a number of at least 0")]
 Truth = Annotated[bool, Field(description="True or False")]
@@ -94,18 +90,18 @@ class Recipe(BaseModel):
     data: str = Field("cifar10", description="the name of a data set")
     model: str = Field("skip-cnn", description="the name of a network")
     options: dict[str, Any] = Field({}, description="the network's arguments by name")
-    init: Annotated[Init, _one_of(Init)] = "default"
+    init: Init = "default"
     epochs: Whole = 70
     batch_size: Whole = 64
-    optimizer: Annotated[Optimizer, _one_of(Optimizer)] = "adam"
+    optimizer: Optimizer = "adam"
     rate: Amount = 0.01
     weight_decay: Amount = 0.0
-    schedule: Annotated[Schedule, _one_of(Schedule)] = "constant"
+    schedule: Schedule = "constant"
     decay_every: Whole = 15
     flip: Truth = False
     shift: int = Field(0, ge=0, le=MOST, description="a whole number of at least 0")
-    border: Annotated[Border, _one_of(Border)] = "black"
-    loss: Annotated[Loss, _one_of(Loss)] = "cross-entropy"
+    border: Border = "black"
+    loss: Loss = "cross-entropy"
     label_smoothing: float = Field(0.0, ge=0, le=1, description="a number from 0 to 1")
     sides: Annotated[list, AfterValidator(_sides)] = Field([], description="written [[0, 24], [0.7, 32]]")
     crop: Truth = False
@@ -220,7 +216,9 @@ def _sentence(error: ValidationError) -> str:
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
         return f"A recipe has no {name!r}{nearest(name, Recipe.model_fields)}."
-    return f"{name} is {Recipe.model_fields[name].description}, not {reprlib.repr(first['input'])}."
+    field = Recipe.model_fields[name]
+    wanted = field.description or f"one of {', '.join(get_args(field.annotation))}"
+    return f"{name} is {wanted}, not {reprlib.repr(first['input'])}."
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -45,21 +45,23 @@ def select_device(name: str | None = None) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise CourseError(f"{name!r} is not a device: use 'cpu', 'cuda' or 'cuda:1'.") from None
-    if device.type not in ("cpu", "cuda"):
+    if device.type == "cpu":
+        return device
+    if device.type != "cuda":
         raise CourseError(f"The course runs on 'cpu' and 'cuda', not on {name!r}.")
-    if device.type == "cuda" and not torch.cuda.is_available():
+    if not torch.cuda.is_available():
         raise CourseError(
             "CUDA was asked for, but PyTorch sees no GPU here: use --device cpu, "
             "or in Colab choose Runtime > Change runtime type > GPU."
         )
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if (device.index or 0) >= torch.cuda.device_count():
         raise CourseError(f"There is no {name}: this machine has {torch.cuda.device_count()} GPU(s).")
-    if device.type == "cuda" and name == given and distributed.local_world_size() > 1:
+    if name == given and distributed.local_world_size() > 1:
         raise CourseError(
             f"{distributed.local_world_size()} processes cannot share {name}: use --device cuda, so that "
             f"each takes a GPU of its own."
         )
-    if device.type == "cuda" and _is_too_old(device):
+    if _is_too_old(device):
         raise CourseError(
             f"{torch.cuda.get_device_name(device)} is too old for this PyTorch ({torch.__version__}): use "
             f"--device cpu, or install a PyTorch that still supports it."

@@ -161,10 +161,11 @@ class TensorBoard(Callback):
 
 
 @contextmanager
-def told(progress: bool | Iterable[Callback], first: bool) -> Iterator[list[Callback]]:
-    """The callbacks of a training: those that were given, a bar for True, none in other processes."""
-    wanted: Iterable[Callback] = progress if not isinstance(progress, bool) else [EpochBar()][: int(progress)]
-    callbacks = list(wanted) if first else []
+def told(progress: bool | Iterable[Callback]) -> Iterator[list[Callback]]:
+    """The callbacks of a training: those that were given, a bar for True, none for False."""
+    if isinstance(progress, bool):
+        progress = [EpochBar()] if progress else []
+    callbacks = list(progress)
     try:
         yield callbacks
     finally:

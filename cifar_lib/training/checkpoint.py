@@ -60,9 +60,10 @@ def save_checkpoint(path: Path, key: RunKey, trained: Trained, optimizer: torch.
     Raises:
         CourseError: the file cannot be written; an older one is still there.
     """
+    state = optimizer.state_dict()["state"]
     tensors = {f"model.{name}": value for name, value in trained.model.state_dict().items()}
-    for index, slots in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items() if value is not None}
+    for index, slots in state.items():
+        tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
     # Copies, because a file cannot hold two tensors of one memory, as the weights that two layers share.
     whole = torch.contiguous_format
     tensors = {name: value.to("cpu", copy=True, memory_format=whole) for name, value in tensors.items()}
@@ -72,7 +73,7 @@ def save_checkpoint(path: Path, key: RunKey, trained: Trained, optimizer: torch.
         "seconds": json.dumps(trained.seconds),
         "code": trained.code,
         "device": trained.device,
-        "unused": json.dumps(sorted(_trained_weights(optimizer) - _with_state(tensors))),
+        "unused": json.dumps(sorted(_trained_weights(optimizer).keys() - state.keys())),
     }
     with atomic_write(path) as aside:
         save_file(tensors, aside, notes | {"checksum": _checksum(tensors, notes)})
@@ -132,15 +133,10 @@ def with_latest(before: str, now: str) -> str:
     return before if before.split(", then ")[-1] == now else f"{before}, then {now}"
 
 
-def _trained_weights(optimizer: torch.optim.Optimizer) -> set[int]:
-    """The numbers by which an optimizer's state names the weights that are trained."""
+def _trained_weights(optimizer: torch.optim.Optimizer) -> dict[int, Tensor]:
+    """The weights that are trained, by the numbers by which an optimizer's state names them."""
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    return {index for index, weight in enumerate(weights) if weight.requires_grad}
-
-
-def _with_state(tensors: dict[str, Tensor]) -> set[int]:
-    """The numbers of the weights of which a checkpoint's tensors hold an optimizer's state."""
-    return {int(name.split(".")[1]) for name in tensors if name.startswith("optimizer.")}
+    return {index: weight for index, weight in enumerate(weights) if weight.requires_grad}
 
 
 def _restore(
@@ -155,7 +151,7 @@ def _restore(
     Args:
         unused: the weights that had no gradient, and so no state: those that a network never uses.
     """
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    weights = _trained_weights(optimizer)
     values: dict[str, Tensor] = {}
     slots: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
@@ -171,9 +167,7 @@ def _restore(
         else:  # a copy: while a tensor of the file is in use, Windows refuses to replace the file
             value = value.clone()
         slots.setdefault(int(index), {})[slot] = value
-    if set(slots) != _trained_weights(optimizer) - unused or any(
-        set(kept) != SLOTS[kind] for kept in slots.values()
-    ):
+    if slots.keys() != weights.keys() - unused or any(kept.keys() != SLOTS[kind] for kept in slots.values()):
         raise ValueError("another optimizer's")
     model.load_state_dict(values)
     optimizer.load_state_dict(optimizer.state_dict() | {"state": slots})

@@ -76,12 +76,17 @@ def train(
     first = distributed.rank() == 0  # the only process that writes files and shows progress
     with (
         _compiled(setup.model, compiled) as model,
-        told(progress, first) as callbacks,
+        told(progress if first else False) as callbacks,
         Threads(setup.device, shown=bool(callbacks)) as threads,
     ):
         for callback in callbacks:
             callback.on_start(key, history, len(setup.training) // recipe.batch_size)
-        before_step = partial(_each, [threads, *(callback.on_step for callback in callbacks)])
+
+        def before_step() -> None:
+            threads()
+            for callback in callbacks:
+                callback.on_step()
+
         for epoch in range(len(history) + 1, recipe.epochs + 1):
             start = time.perf_counter()
             _seed_dropout(seed, epoch)
@@ -190,12 +195,6 @@ def validate(model: nn.Module, images: Images) -> dict[str, float | None]:
     outputs = distributed.map_shards(partial(evaluate.predict, model), images.pixels)
     labels = images.labels.cpu()
     return {"val_loss": evaluate.loss(outputs, labels), "val_accuracy": evaluate.accuracy(outputs, labels)}
-
-
-def _each(functions: Iterable[Callable[[], None]]) -> None:
-    """Call all of them."""
-    for function in functions:
-        function()
 
 
 def _seed_dropout(seed: int, epoch: int) -> None:

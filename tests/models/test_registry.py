@@ -170,6 +170,18 @@ def test_what_the_readers_network_raised_when_it_was_built_is_the_cause(own):
     assert traceback.extract_tb(cause.__traceback__)[-1].filename == __file__
 
 
+@pytest.mark.parametrize(
+    ("text", "words"), [("\nwithout a first line", "without a first line"), (" \n", "OSError")]
+)
+def test_a_networks_error_that_begins_with_an_empty_line_is_a_sentence_too(text, words, own, monkeypatch):
+    def network(shape, classes):
+        raise OSError(text)
+
+    monkeypatch.setitem(models.MODELS, "own", network)
+    with pytest.raises(CourseError, match=rf"3×32×32: {words}$"):
+        models.build(own, (3, 32, 32))
+
+
 def test_what_the_readers_network_raised_for_its_images_is_the_cause(own):
     growing = own.replace(sides=[[0, 16], [0.5, 24]])
     with pytest.raises(CourseError, match=r"'own' .* 24×24 .*\(ZeroDivisionError\)") as caught:
