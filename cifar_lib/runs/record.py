@@ -290,10 +290,10 @@ def load_runs(name: str, folder: Path | str | None = None) -> list[Run]:
     """
     # Where both folders have a seed, the course's record counts, as in `record_file`.
     folders = [Path(folder)] if folder else [RECORDED, new_records_folder()]
-    paths = _record_files_in(folders, name)
-    if not paths:
+    found = _runs_in(folders, name)
+    if not found:
         raise CourseError(f"No run of {name!r} is recorded: python -m cifar_lib record {name}")
-    return [load_record(path) for path in paths.values()]
+    return list(found.values())
 
 
 def find_runs(name: str, folder: Path | str | None = None) -> dict[int, Run]:
@@ -307,13 +307,21 @@ def find_runs(name: str, folder: Path | str | None = None) -> dict[int, Run]:
         CourseError: there is none.
     """
     folders = [Path(folder)] if folder is not None else run_folders()
-    paths = _record_files_in(folders, name)
-    if not paths:
+    found = _runs_in(folders, name)
+    if not found:
         raise CourseError(
             f"No run of {name!r} lies in {' or '.join(map(str, folders))}: python -m cifar_lib list runs "
             f"shows those that there are."
         )
-    return {seed: load_record(path) for seed, path in paths.items()}
+    return found
+
+
+def _runs_in(folders, name):
+    """The runs of a recipe by seed; where two folders have a seed, the first counts."""
+    paths: dict[int, Path] = {}
+    for folder in folders:
+        paths = records_in(folder).get(name, {}) | paths
+    return {seed: load_record(paths[seed]) for seed in sorted(paths)}
 
 
 def run_folders() -> list[Path]:
@@ -321,10 +329,14 @@ def run_folders() -> list[Path]:
     return list(dict.fromkeys([trained_folder(), RECORDED, new_records_folder()]))
 
 
-def kept_names(folder: Path) -> list[str]:
-    """The names of the recipes of which a folder has records, sorted."""
-    found = (path.stem.rpartition("-seed") for path in folder.glob("*-seed*.json"))
-    return sorted({name for name, _, seed in found if seed.isdecimal()})  # a copy has another name
+def records_in(folder: Path) -> dict[str, dict[int, Path]]:
+    """The records of a folder by the name of their recipe and by seed, both in order."""
+    found: dict[str, dict[int, Path]] = {}
+    for path in folder.glob("*-seed*.json"):
+        name, _, seed = path.stem.rpartition("-seed")
+        if seed.isdecimal():  # a copy has another name
+            found.setdefault(name, {})[int(seed)] = path
+    return {name: dict(sorted(found[name].items())) for name in sorted(found)}
 
 
 def trained_folder() -> Path:
@@ -334,23 +346,6 @@ def trained_folder() -> Path:
     in, and because the current folder may be one that nobody wants files in, or may write to.
     """
     return cache_folder() / "trained"
-
-
-def record_files(name: str, folder: Path) -> dict[int, Path]:
-    """The records of a recipe in a folder, by seed."""
-    start = f"{name}-seed"  # not in the pattern: a name that somebody typed may be none of a file
-    files = (path for path in folder.glob("*-seed*.json") if path.name.startswith(start))
-    found = {path.stem.removeprefix(start): path for path in files}
-    # Copies have other names.
-    return {int(seed): found[seed] for seed in sorted(filter(str.isdecimal, found), key=int)}
-
-
-def _record_files_in(folders, name):
-    """The records of a recipe by seed; where two folders have a seed, the first counts."""
-    found: dict[int, Path] = {}
-    for folder in folders:
-        found = record_files(name, folder) | found
-    return dict(sorted(found.items()))
 
 
 def new_records_folder() -> Path:
