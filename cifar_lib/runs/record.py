@@ -118,6 +118,7 @@ class Run:
         environment: the device, the versions and the code of the training.
         seconds: the time of training and validation.
         replayed: read from a record.
+        folder: where the record lies that it was read from; None for a run that was trained here and now.
     """
 
     recipe: Recipe
@@ -131,18 +132,13 @@ class Run:
     replayed: bool = False
     _network: torch.nn.Module | None = field(default=None, repr=False)
     _predictions: dict[str, Predictions] | None = field(default=None, repr=False)
-    _folder: Path | None = field(default=None, repr=False)
+    folder: Path | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         # Times stay out of stored outputs: executing again must not change them.
         how = "Replayed" if self.replayed else f"Trained on {self.environment['device']}"
         share, n = self.result["test_accuracy"], self.data["n_test"]
         return f"{self.recipe.name}, seed {self.seed}: test accuracy {share:.1%} of {n:,}. {how}."
-
-    @property
-    def folder(self) -> Path | None:
-        """Where the record lies that this run was read from; None for a run that was trained here and now."""
-        return self._folder
 
     @property
     def key(self) -> RunKey:
@@ -184,15 +180,14 @@ class Run:
             CourseError: the run is replayed and its weights were not recorded, or see `load_network`.
         """
         if self._network is None:
-            file = weights_file(self.recipe.name, self.seed, self._folder)
+            file = weights_file(self.recipe.name, self.seed, self.folder)
             if not file.exists():
                 raise CourseError(
                     f"No weights were recorded for {self.recipe.name!r}, seed {self.seed}: train it "
                     f"with CIFAR_PROFILE=full."
                 )
-            channels, height, width = self.model["shape"]
-            classes = self.model.get("classes", 10)
-            self._network = load_network(file, self.recipe, (channels, height, width), classes)
+            shape, classes = tuple(self.model["shape"]), self.model.get("classes", 10)
+            self._network = load_network(file, self.recipe, shape, classes)
         return self._network.eval()
 
     def predictions(self, part: str = "test") -> Predictions:
@@ -215,7 +210,7 @@ class Run:
     def all_predictions(self) -> dict[str, Predictions]:
         """The predictions of each part, see `predictions`."""
         if self._predictions is None:
-            file = predictions_file(self.recipe.name, self.seed, self._folder)
+            file = predictions_file(self.recipe.name, self.seed, self.folder)
             self._predictions, notes = load_predictions(file)
             if notes.get("images") != self.data.get("test_fingerprint"):
                 raise CourseError(f"The predictions {file} are of other images than the record beside them.")
@@ -248,7 +243,7 @@ def load_record(path: Path | str) -> Run:
         recipe = _recipe_of(content, path)
         _check(content, recipe)
         parts = {name: content[name] for name in PARTS} | {"recipe": recipe}
-        return Run(**parts, replayed=True, _folder=path.parent)
+        return Run(**parts, replayed=True, folder=path.parent)
     except FileNotFoundError:
         raise CourseError(f"{path} was not found: restore it, or record it again.") from None
     except OSError as error:
@@ -318,7 +313,7 @@ def find_runs(name: str, folder: Path | str | None = None) -> dict[int, Run]:
 
 def _runs_in(folders, name):
     """The runs of a recipe by seed; where two folders have a seed, the first counts."""
-    paths: dict[int, Path] = {}
+    paths = {}
     for folder in folders:
         paths = records_in(folder).get(name, {}) | paths
     return {seed: load_record(paths[seed]) for seed in sorted(paths)}
