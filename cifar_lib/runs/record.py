@@ -211,9 +211,10 @@ class Run:
         """The predictions of each part, see `predictions`."""
         if self._predictions is None:
             file = predictions_file(self.recipe.name, self.seed, self.folder)
-            self._predictions, notes = load_predictions(file)
+            found, notes = load_predictions(file)
             if notes.get("images") != self.data.get("test_fingerprint"):
                 raise CourseError(f"The predictions {file} are of other images than the record beside them.")
+            self._predictions = found
         return self._predictions
 
 
