@@ -266,7 +266,8 @@ def _recipe_of(content, path):
 
 def _check(content, recipe):
     (_ValidatedRecord if recipe.holdout else _Record).model_validate(content)
-    if [entry["epoch"] for entry in content["history"]] != list(range(1, recipe.epochs + 1)):
+    epochs = [entry["epoch"] for entry in content["history"]]
+    if len(epochs) != recipe.epochs or epochs != list(range(1, len(epochs) + 1)):
         raise ValueError("its epochs are not complete")
 
 
