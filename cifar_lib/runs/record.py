@@ -24,6 +24,12 @@ from .weights import load_network
 
 SCHEMA = 2  # 1 called the recipe's `shift` crop, and its `crop` cut
 PREDICTIONS, WEIGHTS = ".predictions.gz", ".safetensors"  # how the names of files beside a record end
+ACCURACIES = {  # what a result calls the accuracy of each part
+    "test": "test_accuracy",
+    "val": "val_accuracy",
+    "test_views": "test_accuracy_views",
+    "val_views": "val_accuracy_views",
+}
 RECORDED = Path(__file__).parent.parent / "recorded"
 # An installed package has no plan beside it. What was written into one would go with its next version.
 IS_CHECKOUT = (Path(__file__).parents[2] / "book" / "computing-plan.csv").exists()

@@ -16,8 +16,8 @@ from ..recipes import Recipe
 from ..system import device as devices
 from ..training import RunKey, Trained, train
 from ..training.loop import check_finite
-from .predictions import MOST_CLASSES, predict_parts, results_of
-from .record import Run, load_record, load_runs, record_file
+from .predictions import MOST_CLASSES, predict_parts
+from .record import ACCURACIES, Run, load_record, load_runs, record_file
 
 PROFILES = {
     "quick": "Profile quick: tiny trainings on generated images. Numbers here are not the book's.",
@@ -63,8 +63,9 @@ def load_data(name: str) -> Dataset:
     base, slash, variant = name.partition("/")
     if profile() == "quick" and base in SPECS:
         base = SPECS[base].stand_in
-    dataset = data.load(base + slash + variant)
-    print(f"{dataset}." + (f" It stands in for {name}." if base != name.partition("/")[0] else ""))
+    loaded = base + slash + variant
+    dataset = data.load(loaded)
+    print(f"{dataset}." + (f" It stands in for {name}." if loaded != name else ""))
     return dataset
 
 
@@ -294,6 +295,11 @@ def checkpoint_file(key: RunKey) -> Path:
 
 
 def _result(found, losses, parts):
-    """The figures of a finished training, as they are kept."""
-    labels = {part: images.labels for part, images in parts.items()}
-    return results_of(found, labels) | {"test_loss": losses["test"]}
+    """The figures of a finished training, as they are kept: accuracy and top-2 by part, and the test loss."""
+    result = {}
+    for part, predictions in found.items():
+        labels = parts[part.removesuffix("_views")].labels
+        result[ACCURACIES[part]] = predictions.accuracy(labels)
+        if part in parts:  # not for the mean over views
+            result[f"{part}_top2"] = predictions.top2(labels)
+    return result | {"test_loss": losses["test"]}
