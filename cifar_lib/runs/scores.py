@@ -95,17 +95,13 @@ def mean_scores(several: Iterable[list[Score]]) -> dict[str, Estimate]:
     Raises:
         CourseError: there are fewer.
     """
-    several = list(several)
-    if len(several) < 2:
+    right = [{score.part: score.right for score in scores} for scores in several]
+    if len(right) < 2:
         raise CourseError("One seed says nothing about others: compare at least two.")
-    by_part: dict[str, list[Tensor]] = {}
-    for scores in several:
-        for score in scores:
-            by_part.setdefault(score.part, []).append(score.right)
     return {
-        part: evaluate.accuracy_interval(torch.stack(rows))
-        for part, rows in by_part.items()
-        if len(rows) == len(several)  # a part that not all seeds have is left out
+        part: evaluate.accuracy_interval(torch.stack([of_seed[part] for of_seed in right]))
+        for part in right[0]
+        if all(part in of_seed for of_seed in right)  # a part that not all seeds have is left out
     }
 
 
