@@ -58,7 +58,7 @@ def accuracy_interval(right: Tensor, confidence: float = 0.95) -> Estimate:
     """
     _check_answers(right, ("seeds", "images"))
     table = _table(right)
-    means = [(table.seeds, table.rows), (table.images, table.columns)]
+    means = [(table.seeds, right.shape[0]), (table.images, right.shape[1])]
     found = _estimate(table.mean, means, table.rest, confidence)
     return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
@@ -83,7 +83,7 @@ def difference_interval(first: Tensor, second: Tensor, confidence: float = 0.95)
     one, other = _table(first), _table(second)
     gaps = first.double().mean(0) - second.double().mean(0)
     images = gaps.var().item() / len(gaps)
-    means = [(one.seeds, one.rows), (other.seeds, other.rows), (images, len(gaps))]
+    means = [(one.seeds, len(first)), (other.seeds, len(second)), (images, len(gaps))]
     return _estimate(one.mean - other.mean, means, one.rest + other.rest, confidence)
 
 
@@ -212,8 +212,6 @@ class _Table:
     seeds: float
     images: float
     rest: float
-    rows: int
-    columns: int
 
 
 def _check_answers(right, axes, scores=False):
@@ -244,8 +242,6 @@ def _table(right):
         seeds=of_seeds.var().item() / rows,
         images=of_images.var().item() / columns,
         rest=square.item() / (rows * columns),
-        rows=rows,
-        columns=columns,
     )
 
 

@@ -67,9 +67,8 @@ def weighted_views(inputs: Tensor, views: int) -> list[tuple[float, Tensor]]:
         return [(1, inputs)]
     if views == 2:
         return [(0.5, inputs), (0.5, inputs.flip(3))]
-    height, width = inputs.shape[2:]
     framed = F.pad(inputs, (1,) * 4, mode="reflect")
-    moved = [framed[..., :height, :width], framed[..., 2:, 2:]]
+    moved = [framed[..., :-2, :-2], framed[..., 2:, 2:]]
     return [
         (share / 2, view)
         for share, image in zip((0.5, 0.25, 0.25), (inputs, *moved), strict=True)

@@ -12,15 +12,9 @@ from torch import Tensor
 from .. import CourseError, evaluate
 from .listing import seeds_as_text
 from .predictions import load_labels
-from .record import Run, labels_file, new_records_folder, predictions_file
+from .record import ACCURACIES, Run, labels_file, new_records_folder, predictions_file
 
 MOST_SHOWN = 12  # numbers of images in a line of text; as_dict has all of them
-RESULTS = {
-    "test": "test_accuracy",
-    "val": "val_accuracy",
-    "test_views": "test_accuracy_views",
-    "val_views": "val_accuracy_views",
-}
 
 
 @dataclass(frozen=True)
@@ -130,11 +124,14 @@ def compare_runs(first: Iterable[Run], second: Iterable[Run], part: str = "test"
     if not all(sides):
         raise CourseError("A comparison needs at least one run on each side.")
     shares = [_shares(side, part) for side in sides]
-    several = min(map(len, sides)) > 1
-    estimate = evaluate.welch(*shares) if several else None
-    counts = [next(iter(side.values())).data[f"n_{part.removesuffix('_views')}"] for side in sides]
+    tables = _paired_tables(sides, part)
+    estimate = None
+    if min(map(len, sides)) > 1:
+        estimate = evaluate.difference_interval(*tables) if tables else evaluate.welch(*shares)
+    leads = [next(iter(side.values())) for side in sides]
+    counts = [run.data[f"n_{part.removesuffix('_views')}"] for run in leads]
     shown = Comparison(
-        names=(_name(sides[0]), _name(sides[1])),
+        names=(leads[0].recipe.name, leads[1].recipe.name),
         part=part,
         seeds=(list(sides[0]), list(sides[1])),
         accuracies=(statistics.fmean(shares[0]), statistics.fmean(shares[1])),
@@ -142,17 +139,12 @@ def compare_runs(first: Iterable[Run], second: Iterable[Run], part: str = "test"
         p=estimate.p if estimate else None,
         unequal_counts=(counts[0], counts[1]) if counts[0] != counts[1] else None,
     )
-    if not _on_same_images([run for side in sides for run in side.values()]):
+    if not tables:
         return shown
-    one, other = (_table(side.values(), part) for side in sides)
-    if one is None or other is None:
-        return shown
-    estimate = evaluate.difference_interval(one, other) if several else None
+    one, other = tables
     return replace(
         shown,
         images=one.shape[1],
-        interval=(estimate.low, estimate.high) if estimate else None,
-        p=estimate.p if estimate else None,
         over="seeds and images",
         pairs=[
             Pair(seed, *evaluate.mcnemar(one[shown.seeds[0].index(seed)], other[shown.seeds[1].index(seed)]))
@@ -213,7 +205,7 @@ def _table(several, part):
         if labels is None or len(labels) != len(found):
             return None
         right = found.right(labels)
-        share = run.result.get(RESULTS[part])
+        share = run.result.get(ACCURACIES[part])
         if share is not None and right.sum().item() != round(share * len(right)):
             return None
         rows.append(right)
@@ -221,25 +213,30 @@ def _table(several, part):
 
 
 def _check_part(part):
-    if part not in RESULTS:
-        raise CourseError(f"There is no part {part!r}: choose one of {', '.join(RESULTS)}.")
+    if part not in ACCURACIES:
+        raise CourseError(f"There is no part {part!r}: choose one of {', '.join(ACCURACIES)}.")
 
 
 def _by_seed(several):
     return {run.seed: run for run in sorted(several, key=lambda run: run.seed)}
 
 
-def _name(side):
-    return next(iter(side.values())).recipe.name
-
-
 def _shares(side, part):
     """The accuracy of each run, as its record has it."""
-    missing = [seed for seed, run in side.items() if run.result.get(RESULTS[part]) is None]
-    if missing:
-        name = side[missing[0]].recipe.name
-        raise CourseError(f"{name!r}, seed {missing[0]}, was not evaluated on {part!r}: choose another part.")
-    return [run.result[RESULTS[part]] for run in side.values()]
+    for seed, run in side.items():
+        if run.result.get(ACCURACIES[part]) is None:
+            raise CourseError(
+                f"{run.recipe.name!r}, seed {seed}, was not evaluated on {part!r}: choose another part."
+            )
+    return [run.result[ACCURACIES[part]] for run in side.values()]
+
+
+def _paired_tables(sides, part):
+    """What `right_answers` gives of each side; None where their images are not the same, or not known."""
+    if not _on_same_images([run for side in sides for run in side.values()]):
+        return None
+    tables = [_table(side.values(), part) for side in sides]
+    return None if any(table is None for table in tables) else tables
 
 
 def _on_same_images(runs):

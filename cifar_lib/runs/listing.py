@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import CourseError, evaluate, recipes
-from . import record
-from .record import kept_names, load_record, record_file, record_files
+from .record import WEIGHTS, load_record, records_in
 
 
 @dataclass(frozen=True)
@@ -49,11 +48,10 @@ class Summary:
 
 def summaries(folder: Path | str) -> list[Summary]:
     """The runs that lie in a folder, by the name of their recipe."""
-    return [_summary(name, Path(folder)) for name in kept_names(Path(folder))]
+    return [_summary(name, files) for name, files in records_in(Path(folder)).items()]
 
 
-def _summary(name, folder):
-    files = record_files(name, folder)
+def _summary(name, files):
     try:
         found = [load_record(file) for file in files.values()]
     except CourseError as error:
@@ -64,7 +62,7 @@ def _summary(name, folder):
         [run.result["test_accuracy"] for run in found],
         found[0].data["n_test"],
         recipes.changes_of(found[0].recipe),
-        [seed for seed in files if record_file(name, seed, folder).with_suffix(record.WEIGHTS).exists()],
+        [seed for seed, file in files.items() if file.with_suffix(WEIGHTS).exists()],
     )
 
 

@@ -1,9 +1,9 @@
 """The computing plan: which runs answer which question, the most important first."""
 
 import csv
+import fnmatch
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 
 from .. import CourseError
@@ -44,25 +44,22 @@ def read_plan(path: Path | str = PLAN) -> list[Question]:
         reader = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
         if not set(COLUMNS) <= set(reader.fieldnames or ()):
             raise ValueError("columns")
-        rows = list(reader)
-        wanted = [(row, row["recipes"].split(), int(row["seeds"]), float(row["seconds"])) for row in rows]
+        wanted = [
+            (row["question"], row["recipes"].split(), int(row["seeds"]), float(row["seconds"]))
+            for row in reader
+        ]
     except FileNotFoundError:
         raise CourseError(f"There is no plan {path}: run this in the course's folder, or name it.") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error):
+    except (OSError, ValueError, TypeError, AttributeError, csv.Error):
         raise CourseError(f"{path} is no plan: its columns are {', '.join(COLUMNS)}.") from None
-    taken = {name: row["question"] for row, patterns, *_ in wanted for name in patterns if name in RECIPES}
-    for row, patterns, *_ in wanted:
-        for name in RECIPES:
-            if any(fnmatch(name, pattern) for pattern in patterns):
-                taken.setdefault(name, row["question"])
+    taken = {name: question for question, names, *_ in wanted for name in names}
+    for question, patterns, *_ in wanted:
+        for pattern in patterns:
+            for name in fnmatch.filter(RECIPES, pattern):
+                taken.setdefault(name, question)
     return [
-        Question(
-            row["question"],
-            tuple(name for name in RECIPES if taken.get(name) == row["question"]),
-            seeds,
-            seconds,
-        )
-        for row, _, seeds, seconds in wanted
+        Question(question, tuple(name for name in RECIPES if taken.get(name) == question), seeds, seconds)
+        for question, _, seeds, seconds in wanted
     ]
 
 

@@ -90,19 +90,6 @@ def predict_parts(model: nn.Module, parts: dict[str, Images], views: int) -> tup
     return found, losses
 
 
-def results_of(found: dict[str, Predictions], labels: dict[str, Tensor]) -> dict[str, float]:
-    """The figures of a record that predictions give: accuracy and top-2 by part, 0 to 1."""
-    result = {}
-    for part, predictions in found.items():
-        base = part.removesuffix("_views")
-        if part == base:
-            result[f"{part}_accuracy"] = predictions.accuracy(labels[base])
-            result[f"{part}_top2"] = predictions.top2(labels[base])
-        else:
-            result[f"{base}_accuracy_views"] = predictions.accuracy(labels[base])
-    return result
-
-
 def save_predictions(path: Path, found: dict[str, Predictions], notes: dict[str, str]) -> None:
     """Write predictions by part, whole or not at all.
 

@@ -20,7 +20,7 @@ from ..recipes import Recipe
 from ..recipes.recipe import nearest
 from ..system.files import atomic_write, reading
 from .predictions import Predictions, load_predictions, predictions_of, save_predictions
-from .record import PREDICTIONS, SCHEMA, WEIGHTS, load_record, record_file, weights_file
+from .record import PREDICTIONS, SCHEMA, WEIGHTS, Amount, Share, load_record, record_file, weights_file
 from .replay import held_out
 from .weights import load_network
 
@@ -49,9 +49,6 @@ NOT_FOR = [
 LICENCE = (
     "MIT, as the code. The images of CIFAR-10 come from the web, and its authors state no licence for them."
 )
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Amount = Annotated[float, Field(ge=0)]
 
 
 class Measured(BaseModel):
@@ -166,7 +163,7 @@ class Pretrained:
             CourseError: as `evaluate.predict`; or the images have another shape than the network's.
         """
         check_form(pixels)
-        if tuple(pixels.shape[1:]) != tuple(self.shape):
+        if pixels.shape[1:] != self.shape:
             given, taken = ("×".join(map(str, shape)) for shape in (pixels.shape[1:], self.shape))
             raise CourseError(
                 f"{self.name!r} was trained on images of {taken}, not {given}: data.photograph makes such an "
@@ -190,7 +187,11 @@ def load_card(name: str) -> Card:
     Raises:
         CourseError: there is no such network, or its card is damaged.
     """
-    return _read_card(_place(name).with_suffix(".json"))
+    path = _place(name).with_suffix(".json")
+    try:
+        return _read_card(path)
+    except ValidationError:
+        raise CourseError(f"The model card {path} is damaged: fetch that file again.") from None
 
 
 def load_pretrained(name: str = DEFAULT) -> Pretrained:
@@ -226,10 +227,8 @@ def load_weights(path: Path | str) -> Pretrained:
     path = Path(path)
     described = path.with_suffix(".json")
     _ask_for(path, described)
-    with reading(described):
-        content = described.read_bytes()
     try:
-        card = Card.model_validate_json(content)
+        card = _read_card(described)
     except ValidationError:
         run = load_record(described)
         shape = tuple(run.model["shape"])
@@ -264,7 +263,9 @@ def publish(name: str, records: Path | str | None = None, folder: Path | str | N
         raise CourseError(f"{name!r} was trained on other images than those found here.")
 
     exact = run.network()
-    weights = {key: _halved(value) for key, value in exact.state_dict().items()}
+    weights = {  # counters stay whole numbers
+        key: value.half() if value.is_floating_point() else value for key, value in exact.state_dict().items()
+    }
     rounded = copy.deepcopy(exact)
     rounded.load_state_dict(weights)
     parts, count = held_out(run.recipe, dataset), run.recipe.views
@@ -272,12 +273,13 @@ def publish(name: str, records: Path | str | None = None, folder: Path | str | N
     plain, mean = {}, {}
     for part, images in parts.items():
         plain[part], mean[part] = evaluate.predict_plain_and_mean(rounded, images.pixels, count)
-    of_one, of_views = _measured(plain, labels), _measured(mean, labels)
-    before = evaluate.predict(exact, parts["test"].pixels).argmax(1)
+    of_one, views = _measured(plain, labels), None
     predictions = {part: predictions_of(found / of_one["temperature"]) for part, found in plain.items()}
     if count > 1:
+        views = ViewsMeasured(number=count, **_measured(mean, labels))
         for part, found in mean.items():
-            predictions[f"{part}_views"] = predictions_of(found / of_views["temperature"])
+            predictions[f"{part}_views"] = predictions_of(found / views.temperature)
+    before = evaluate.predict(exact, parts["test"].pixels)
 
     stem = Path(folder or PRETRAINED) / name
     with atomic_write(stem.with_suffix(WEIGHTS)) as aside:
@@ -301,8 +303,8 @@ def publish(name: str, records: Path | str | None = None, folder: Path | str | N
         shape=dataset.shape,
         classes=list(dataset.classes),
         parameters=models.count_parameters(exact),
-        views=ViewsMeasured(number=count, **of_views) if count > 1 else None,
-        changed=int((plain["test"].argmax(1) != before).sum()),
+        views=views,
+        changed=int((plain["test"].argmax(1) != before.argmax(1)).sum()),
         sha256=checksum,
         **of_one,
     )
@@ -315,7 +317,7 @@ def _images_used(dataset, parts):
     return {
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
-        "test_fingerprint": data.fingerprint(parts["test"]),
+        "test_fingerprint": dataset.test_fingerprint,
         "n_train": len(dataset.train) - len(parts["val"]),
         "n_val": len(parts["val"]),
         "n_test": len(parts["test"]),
@@ -341,11 +343,6 @@ def _measured(logits, labels):
     }
 
 
-def _halved(weights: Tensor) -> Tensor:
-    """Weights as fp16; counters stay whole numbers."""
-    return weights.half() if weights.is_floating_point() else weights
-
-
 def _place(name: str) -> Path:
     """The path of the files of a network that comes with the library, without their endings."""
     known = [path.stem for path in PRETRAINED.glob("*.json")]
@@ -358,12 +355,9 @@ def _place(name: str) -> Path:
 
 
 def _read_card(path: Path) -> Card:
+    """A card, or pydantic's error where the file holds something else."""
     with reading(path):
-        content = path.read_bytes()
-    try:
-        return Card.model_validate_json(content)
-    except ValidationError:
-        raise CourseError(f"The model card {path} is damaged: fetch that file again.") from None
+        return Card.model_validate_json(path.read_bytes())
 
 
 def _ask_for(*files: Path) -> None:

@@ -74,8 +74,7 @@ def record_all(
         left = []
         for recipe, seed in wanted:
             one = {"recipe": recipe.name, "seed": seed}
-            start = {"recipe": recipe.as_dict(), "seed": seed, "folder": str(place)}
-            say(f"{recipe.name}, seed {seed}", "start", **start)
+            say(f"{recipe.name}, seed {seed}", "start", recipe=recipe.as_dict(), seed=seed, folder=str(place))
             try:
                 claim = train_and_record(
                     recipe,
@@ -98,10 +97,9 @@ def record_all(
                 say(f"  {claim.value}", "busy", **one)
             else:
                 path = record_file(recipe.name, seed, folder)
-                kept = distributed.on_first(partial(load_record, path))
-                trained_now = claim is Claim.MINE
-                kept.replayed = not trained_now  # it was read from its file in either case
-                say(kept, "recorded", **one, result=kept.result, trained_now=trained_now, file=str(path))
+                kept = _kept(path, claim)
+                one |= {"result": kept.result, "trained_now": not kept.replayed, "file": str(path)}
+                say(kept, "recorded", **one)
                 if keep_weights and not path.with_suffix(WEIGHTS).exists():
                     say(f"  It was recorded before without its weights: move {path} away to record them too.")
         wanted = left
@@ -200,14 +198,20 @@ def train_and_keep(
         dataset=dataset,
     )
     path = record_file(recipe.name, seed, folder)
-    kept = distributed.on_first(partial(load_record, path))
+    kept = _kept(path, claim)
     if not kept.is_on(dataset):
         raise CourseError(
             f"{path} was trained or evaluated on other images than those found here: move it away, or take "
             f"another folder."
         )
+    return kept, not kept.replayed
+
+
+def _kept(path, claim):
+    """The run that a record holds, which counts as replayed unless it has just been trained."""
+    kept = distributed.on_first(partial(load_record, path))
     kept.replayed = claim is not Claim.MINE  # it was read from its file in either case
-    return kept, claim is Claim.MINE
+    return kept
 
 
 def _claim(recipe, path, lock, wait, renew):
@@ -262,8 +266,7 @@ def _finish(recipe, path, lock):
     """Remove what nobody needs once the record is there: checkpoint, leavings, the lock and its file."""
     checkpoint = checkpoint_file(_load_record_of(recipe, path).key)
     remove(checkpoint)
-    written_before = (path.with_suffix(ending) for ending in (WEIGHTS, PREDICTIONS))
-    for written in (checkpoint, *written_before, path):
+    for written in (checkpoint, path.with_suffix(WEIGHTS), path.with_suffix(PREDICTIONS), path):
         remove_left_behind(written)
     # Whoever waits for a lock file that is gone may hold it beside the holder of a new one. Both find
     # the record, so the file goes only once that is there. It is released first, because Windows removes no

@@ -24,6 +24,12 @@ from .weights import load_network
 
 SCHEMA = 2  # 1 called the recipe's `shift` crop, and its `crop` cut
 PREDICTIONS, WEIGHTS = ".predictions.gz", ".safetensors"  # how the names of files beside a record end
+ACCURACIES = {  # what a result calls the accuracy of each part
+    "test": "test_accuracy",
+    "val": "val_accuracy",
+    "test_views": "test_accuracy_views",
+    "val_views": "val_accuracy_views",
+}
 RECORDED = Path(__file__).parent.parent / "recorded"
 # An installed package has no plan beside it. What was written into one would go with its next version.
 IS_CHECKOUT = (Path(__file__).parents[2] / "book" / "computing-plan.csv").exists()
@@ -118,6 +124,7 @@ class Run:
         environment: the device, the versions and the code of the training.
         seconds: the time of training and validation.
         replayed: read from a record.
+        folder: where the record lies that it was read from; None for a run that was trained here and now.
     """
 
     recipe: Recipe
@@ -131,18 +138,13 @@ class Run:
     replayed: bool = False
     _network: torch.nn.Module | None = field(default=None, repr=False)
     _predictions: dict[str, Predictions] | None = field(default=None, repr=False)
-    _folder: Path | None = field(default=None, repr=False)
+    folder: Path | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         # Times stay out of stored outputs: executing again must not change them.
         how = "Replayed" if self.replayed else f"Trained on {self.environment['device']}"
         share, n = self.result["test_accuracy"], self.data["n_test"]
         return f"{self.recipe.name}, seed {self.seed}: test accuracy {share:.1%} of {n:,}. {how}."
-
-    @property
-    def folder(self) -> Path | None:
-        """Where the record lies that this run was read from; None for a run that was trained here and now."""
-        return self._folder
 
     @property
     def key(self) -> RunKey:
@@ -184,15 +186,14 @@ class Run:
             CourseError: the run is replayed and its weights were not recorded, or see `load_network`.
         """
         if self._network is None:
-            file = weights_file(self.recipe.name, self.seed, self._folder)
+            file = weights_file(self.recipe.name, self.seed, self.folder)
             if not file.exists():
                 raise CourseError(
                     f"No weights were recorded for {self.recipe.name!r}, seed {self.seed}: train it "
                     f"with CIFAR_PROFILE=full."
                 )
-            channels, height, width = self.model["shape"]
-            classes = self.model.get("classes", 10)
-            self._network = load_network(file, self.recipe, (channels, height, width), classes)
+            shape, classes = tuple(self.model["shape"]), self.model.get("classes", 10)
+            self._network = load_network(file, self.recipe, shape, classes)
         return self._network.eval()
 
     def predictions(self, part: str = "test") -> Predictions:
@@ -215,10 +216,11 @@ class Run:
     def all_predictions(self) -> dict[str, Predictions]:
         """The predictions of each part, see `predictions`."""
         if self._predictions is None:
-            file = predictions_file(self.recipe.name, self.seed, self._folder)
-            self._predictions, notes = load_predictions(file)
+            file = predictions_file(self.recipe.name, self.seed, self.folder)
+            found, notes = load_predictions(file)
             if notes.get("images") != self.data.get("test_fingerprint"):
                 raise CourseError(f"The predictions {file} are of other images than the record beside them.")
+            self._predictions = found
         return self._predictions
 
 
@@ -248,7 +250,7 @@ def load_record(path: Path | str) -> Run:
         recipe = _recipe_of(content, path)
         _check(content, recipe)
         parts = {name: content[name] for name in PARTS} | {"recipe": recipe}
-        return Run(**parts, replayed=True, _folder=path.parent)
+        return Run(**parts, replayed=True, folder=path.parent)
     except FileNotFoundError:
         raise CourseError(f"{path} was not found: restore it, or record it again.") from None
     except OSError as error:
@@ -270,7 +272,8 @@ def _recipe_of(content, path):
 
 def _check(content, recipe):
     (_ValidatedRecord if recipe.holdout else _Record).model_validate(content)
-    if [entry["epoch"] for entry in content["history"]] != list(range(1, recipe.epochs + 1)):
+    epochs = [entry["epoch"] for entry in content["history"]]
+    if len(epochs) != recipe.epochs or epochs != list(range(1, len(epochs) + 1)):
         raise ValueError("its epochs are not complete")
 
 
@@ -290,10 +293,10 @@ def load_runs(name: str, folder: Path | str | None = None) -> list[Run]:
     """
     # Where both folders have a seed, the course's record counts, as in `record_file`.
     folders = [Path(folder)] if folder else [RECORDED, new_records_folder()]
-    paths = _record_files_in(folders, name)
-    if not paths:
+    found = _runs_in(folders, name)
+    if not found:
         raise CourseError(f"No run of {name!r} is recorded: python -m cifar_lib record {name}")
-    return [load_record(path) for path in paths.values()]
+    return list(found.values())
 
 
 def find_runs(name: str, folder: Path | str | None = None) -> dict[int, Run]:
@@ -307,13 +310,21 @@ def find_runs(name: str, folder: Path | str | None = None) -> dict[int, Run]:
         CourseError: there is none.
     """
     folders = [Path(folder)] if folder is not None else run_folders()
-    paths = _record_files_in(folders, name)
-    if not paths:
+    found = _runs_in(folders, name)
+    if not found:
         raise CourseError(
             f"No run of {name!r} lies in {' or '.join(map(str, folders))}: python -m cifar_lib list runs "
             f"shows those that there are."
         )
-    return {seed: load_record(path) for seed, path in paths.items()}
+    return found
+
+
+def _runs_in(folders, name):
+    """The runs of a recipe by seed; where two folders have a seed, the first counts."""
+    paths = {}
+    for folder in folders:
+        paths = records_in(folder).get(name, {}) | paths
+    return {seed: load_record(paths[seed]) for seed in sorted(paths)}
 
 
 def run_folders() -> list[Path]:
@@ -321,10 +332,14 @@ def run_folders() -> list[Path]:
     return list(dict.fromkeys([trained_folder(), RECORDED, new_records_folder()]))
 
 
-def kept_names(folder: Path) -> list[str]:
-    """The names of the recipes of which a folder has records, sorted."""
-    found = (path.stem.rpartition("-seed") for path in folder.glob("*-seed*.json"))
-    return sorted({name for name, _, seed in found if seed.isdecimal()})  # a copy has another name
+def records_in(folder: Path) -> dict[str, dict[int, Path]]:
+    """The records of a folder by the name of their recipe and by seed, both in order."""
+    found: dict[str, dict[int, Path]] = {}
+    for path in folder.glob("*-seed*.json"):
+        name, _, seed = path.stem.rpartition("-seed")
+        if seed.isdecimal():  # a copy has another name
+            found.setdefault(name, {})[int(seed)] = path
+    return {name: dict(sorted(found[name].items())) for name in sorted(found)}
 
 
 def trained_folder() -> Path:
@@ -334,23 +349,6 @@ def trained_folder() -> Path:
     in, and because the current folder may be one that nobody wants files in, or may write to.
     """
     return cache_folder() / "trained"
-
-
-def record_files(name: str, folder: Path) -> dict[int, Path]:
-    """The records of a recipe in a folder, by seed."""
-    start = f"{name}-seed"  # not in the pattern: a name that somebody typed may be none of a file
-    files = (path for path in folder.glob("*-seed*.json") if path.name.startswith(start))
-    found = {path.stem.removeprefix(start): path for path in files}
-    # Copies have other names.
-    return {int(seed): found[seed] for seed in sorted(filter(str.isdecimal, found), key=int)}
-
-
-def _record_files_in(folders, name):
-    """The records of a recipe by seed; where two folders have a seed, the first counts."""
-    found: dict[int, Path] = {}
-    for folder in folders:
-        found = record_files(name, folder) | found
-    return dict(sorted(found.items()))
 
 
 def new_records_folder() -> Path:

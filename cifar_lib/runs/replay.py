@@ -16,8 +16,8 @@ from ..recipes import Recipe
 from ..system import device as devices
 from ..training import RunKey, Trained, train
 from ..training.loop import check_finite
-from .predictions import MOST_CLASSES, predict_parts, results_of
-from .record import Run, load_record, load_runs, record_file
+from .predictions import MOST_CLASSES, predict_parts
+from .record import ACCURACIES, Run, load_record, load_runs, record_file
 
 PROFILES = {
     "quick": "Profile quick: tiny trainings on generated images. Numbers here are not the book's.",
@@ -63,8 +63,9 @@ def load_data(name: str) -> Dataset:
     base, slash, variant = name.partition("/")
     if profile() == "quick" and base in SPECS:
         base = SPECS[base].stand_in
-    dataset = data.load(base + slash + variant)
-    print(f"{dataset}." + (f" It stands in for {name}." if base != name.partition("/")[0] else ""))
+    loaded = base + slash + variant
+    dataset = data.load(loaded)
+    print(f"{dataset}." + (f" It stands in for {name}." if loaded != name else ""))
     return dataset
 
 
@@ -157,10 +158,9 @@ def summarize(several: Sequence[Run], name: str = "test_accuracy") -> str:
 @devices.gpu_memory_in_words()
 def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run:
     """A finished training with its predictions and results on the validation and test images."""
-    parts = held_out(recipe, dataset)
-    found, losses = predict_parts(trained.model, parts, recipe.views)
-    check_finite(losses["test"], "test loss", recipe, recipe.epochs)
-    n_val = len(parts["val"]) if recipe.holdout else 0
+    found, result = _evaluated(trained.model, recipe, dataset)
+    check_finite(result["test_loss"], "test loss", recipe, recipe.epochs)
+    n_val = len(found["val"]) if recipe.holdout else 0
     return Run(
         recipe=recipe,
         model={
@@ -181,7 +181,7 @@ def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run
         },
         seed=int(seed),
         history=trained.history,
-        result=_result(found, losses, parts),
+        result=result,
         environment={
             "device": trained.device,
             "torch": torch.__version__,
@@ -194,14 +194,8 @@ def as_run(recipe: Recipe, dataset: Dataset, seed: int, trained: Trained) -> Run
     )
 
 
-def check_dataset(recipe: Recipe, dataset: Dataset | None) -> None:
-    """Make sure that the images at hand, if there are any, are those that a recipe names.
-
-    Raises:
-        CourseError: they are others, or no `Dataset`.
-    """
-    if dataset is None:
-        return
+def _check_dataset(recipe, dataset):
+    """Make sure that the images at hand are those that a recipe names."""
     if not isinstance(dataset, Dataset):
         raise CourseError(
             f"{recipe.name!r} trains on a data.Dataset, but was given {type(dataset).__name__}: a seed is "
@@ -245,15 +239,27 @@ def evaluated_anew(kept: Run, dataset: Dataset) -> Run:
         raise CourseError(
             f"{kept.recipe.name!r}, seed {kept.seed}, was trained on other images than those found here."
         )
-    parts = held_out(kept.recipe, dataset)
-    found, losses = predict_parts(kept.network(), parts, kept.recipe.views)
+    found, result = _evaluated(kept.network(), kept.recipe, dataset)
     return replace(
         kept,
         model=kept.model | {"classes": len(dataset.classes)},
         data=kept.data | {"n_test": len(dataset.test), "test_fingerprint": dataset.test_fingerprint},
-        result=_result(found, losses, parts),
+        result=result,
         _predictions=found,
     )
+
+
+def _evaluated(network, recipe, dataset):
+    """The predictions of a finished network, and the figures that a record keeps of them."""
+    parts = held_out(recipe, dataset)
+    found, losses = predict_parts(network, parts, recipe.views)
+    result = {}
+    for part, predictions in found.items():
+        labels = parts[part.removesuffix("_views")].labels
+        result[ACCURACIES[part]] = predictions.accuracy(labels)
+        if part in parts:  # not for the mean over views
+            result[f"{part}_top2"] = predictions.top2(labels)
+    return found, result | {"test_loss": losses["test"]}
 
 
 def held_out(recipe: Recipe, dataset: Dataset) -> dict[str, Images]:
@@ -265,11 +271,10 @@ def held_out(recipe: Recipe, dataset: Dataset) -> dict[str, Images]:
 
 def _run(recipe, dataset, seed, device):
     recipe = recipe_for_profile(recipe)
-    check_dataset(recipe, dataset)
-    if profile() == "recorded":
-        kept = _matching_record(recipe, dataset, seed)
-        if kept is not None:
-            return kept
+    if dataset is not None:
+        _check_dataset(recipe, dataset)
+    if profile() == "recorded" and (kept := _matching_record(recipe, dataset, seed)):
+        return kept
     dataset = dataset if dataset is not None else data.load(recipe.data)
     check_evaluation(dataset)
     full = profile() == "full"
@@ -291,9 +296,3 @@ def _matching_record(recipe, dataset, seed):
 def checkpoint_file(key: RunKey) -> Path:
     """Where a run's checkpoint lies: one file for all folders that it is recorded into."""
     return data.cache_folder() / "checkpoints" / key.file_name
-
-
-def _result(found, losses, parts):
-    """The figures of a finished training, as they are kept."""
-    labels = {part: images.labels for part, images in parts.items()}
-    return results_of(found, labels) | {"test_loss": losses["test"]}

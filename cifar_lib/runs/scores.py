@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import CourseError, evaluate
-from ..data import Dataset
+from ..data import Dataset, Images
 from ..evaluate import Estimate
 from ..recipes import Recipe
 from .predictions import Predictions, predict_parts
@@ -73,7 +73,7 @@ def kept_scores(run: Run, dataset: Dataset) -> list[Score]:
             f"{run.recipe.name!r}, seed {run.seed}, was trained or evaluated on other images than those of "
             f"{dataset.name!r} given here: take its own, or evaluate its network with new_scores."
         )
-    return _scores(run.all_predictions(), run.recipe, dataset)
+    return _scores(run.all_predictions(), held_out(run.recipe, dataset))
 
 
 def new_scores(network: nn.Module, recipe: Recipe, dataset: Dataset, parts: tuple[str, ...]) -> list[Score]:
@@ -83,7 +83,7 @@ def new_scores(network: nn.Module, recipe: Recipe, dataset: Dataset, parts: tupl
         parts: "val" and "test", or one of them. A recipe without a holdout has no "val".
     """
     images = {part: found for part, found in held_out(recipe, dataset).items() if part in parts}
-    return _scores(predict_parts(network, images, recipe.views)[0], recipe, dataset)
+    return _scores(predict_parts(network, images, recipe.views)[0], images)
 
 
 def mean_scores(several: Iterable[list[Score]]) -> dict[str, Estimate]:
@@ -95,23 +95,19 @@ def mean_scores(several: Iterable[list[Score]]) -> dict[str, Estimate]:
     Raises:
         CourseError: there are fewer.
     """
-    several = list(several)
-    if len(several) < 2:
+    right = [{score.part: score.right for score in scores} for scores in several]
+    if len(right) < 2:
         raise CourseError("One seed says nothing about others: compare at least two.")
-    by_part: dict[str, list[Tensor]] = {}
-    for scores in several:
-        for score in scores:
-            by_part.setdefault(score.part, []).append(score.right)
-    most = max(map(len, by_part.values()))  # a part that not all seeds have is left out
     return {
-        part: evaluate.accuracy_interval(torch.stack(rows))
-        for part, rows in by_part.items()
-        if len(rows) == most
+        part: evaluate.accuracy_interval(torch.stack([of_seed[part] for of_seed in right]))
+        for part in right[0]
+        if all(part in of_seed for of_seed in right)  # a part that not all seeds have is left out
     }
 
 
-def _scores(found: dict[str, Predictions], recipe: Recipe, dataset: Dataset) -> list[Score]:
-    labels = {part: images.labels for part, images in held_out(recipe, dataset).items()}
+def _scores(found: dict[str, Predictions], images: dict[str, Images]) -> list[Score]:
     return [
-        Score(part, found[part].right(labels[part.removesuffix("_views")])) for part in PARTS if part in found
+        Score(part, found[part].right(images[part.removesuffix("_views")].labels))
+        for part in PARTS
+        if part in found
     ]

@@ -73,6 +73,13 @@ def test_a_record_is_read_back_as_it_was_written(recorded, tiny):
     assert kept.column("epoch") == [1, 2, 3, 4]
 
 
+def test_a_record_of_more_epochs_than_memory_can_count_is_refused(recorded):
+    content = json.loads(recorded.read_text())
+    content["recipe"]["epochs"] = 10**9
+    recorded.write_text(json.dumps(content))
+    assert "its epochs are not complete" in refusal(runs.load_record, recorded)
+
+
 def test_the_checkpoint_is_gone_when_the_record_is_there(recorded_folder, cache, tiny):
     runs.train_and_record(tiny.replace(epochs=1), 0, progress=False)
     assert list((cache / "checkpoints").iterdir()) == []
