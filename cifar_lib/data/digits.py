@@ -103,7 +103,8 @@ def _read_npy(content: bytes, kinds: str) -> npt.NDArray[np.integer]:
     shape, fortran_order, kind = np.lib.format.read_array_header_1_0(file)
     body = content[file.tell() :]
     if (
-        fortran_order
+        not shape
+        or fortran_order
         or kind.str not in kinds.split()
         or not 0 < math.prod(shape) * kind.itemsize == len(body)
     ):
