@@ -18,6 +18,7 @@ from typing import cast
 
 from .. import CourseError
 from .decoding import IMAGE_ENDINGS, LARGEST_IMAGE_FILE, LARGEST_IN_ALL, MOST_FILES, damage_in_words
+from .specs import PARTS
 
 NUMBERED = re.compile(r"\d+_([A-Za-z]+)")
 ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz")
@@ -135,11 +136,12 @@ def labelled(name: str) -> tuple[str, str, str] | None:
     numbered = NUMBERED.fullmatch(file.rpartition(".")[0])
     if not file.lower().endswith(IMAGE_ENDINGS) or any(is_hidden(part) for part in (*above, file)):
         return None
-    if above and numbered and above[-1].lower() in ("train", "test"):
-        return above[-1].lower(), numbered[1], "".join(f"{part}/" for part in above[:-1])
-    if len(above) > 1 and above[-2].lower() in ("train", "test"):
-        return above[-2].lower(), above[-1], "".join(f"{part}/" for part in above[:-2])
-    return None
+    if numbered and above and above[-1].lower() in PARTS:
+        above.append(numbered[1])  # as if it lay in a class folder
+    if len(above) < 2 or above[-2].lower() not in PARTS:
+        return None
+    *tree, part, class_name = above
+    return part.lower(), class_name, "".join(f"{folder}/" for folder in tree)
 
 
 def is_hidden(name: str) -> bool:

@@ -2,14 +2,12 @@
 
 import errno
 import io
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from .. import CourseError
@@ -21,6 +19,9 @@ LOSSLESS_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")  # eight bits a chan
 LARGEST_IMAGE_FILE = 1_000_000  # bytes; an image of 32×32 has 3,072 and its file perhaps some metadata
 LARGEST_IN_ALL = 1_000_000_000
 MOST_FILES = 150_000  # 60,000 images, and the second file that macOS packs with each
+
+# One image or more, as they are read: which of PARTS they are of, their pixels and their labels.
+Some = tuple[str, bytes | memoryview, list[int]]
 
 
 def decode(content: bytes | None, what: str, spec: Spec) -> bytes:
@@ -63,14 +64,6 @@ def decode(content: bytes | None, what: str, spec: Spec) -> bytes:
         raise CourseError(
             f"{what} cannot be read as PNG or JPEG, nor as WebP, BMP or TIFF: replace or remove it."
         ) from None
-
-
-def as_pixels(content: bytearray, spec: Spec) -> npt.NDArray[np.uint8]:
-    """The bytes of images, one after the other -> uint8 [N, C, H, W] in the same memory.
-
-    A bytearray grows in place where a list of images would have to be copied into one array.
-    """
-    return np.ndarray((len(content) // math.prod(spec.shape), *spec.shape), np.uint8, content)
 
 
 @contextmanager

@@ -4,8 +4,8 @@ import gzip
 import io
 import math
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +13,15 @@ import numpy.typing as npt
 from .. import CourseError
 from ..system.files import md5
 from .archives import DAMAGED_ARCHIVE
-from .decoding import LARGEST_IN_ALL, content_of, damage_in_words
-from .folders import Part, entries
-from .specs import Spec
+from .decoding import LARGEST_IN_ALL, Some, content_of, damage_in_words
+from .folders import entries, named_in
+from .specs import PARTS, Spec
 
-PARTS = ("train", "t10k")
-FILES = [f"{part}-{kind}-ubyte" for part in PARTS for kind in ("images-idx3", "labels-idx1")]
-NPZ_PARTS = ("train", "test")
+FILES = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 NPY_KINDS = {"x": "|u1", "y": "|u1 <i4 <i8"}  # of the images and of the labels, in NumPy's words
 
 
-def idx_files_in(place: Path) -> list[Path]:
+def idx_files_in(place: Path, spec: Spec) -> list[Path]:
     """The four files if all are there, packed or not, with `-` or `.` before `idx`."""
     there = {_usual_name(name): path for name, path in entries(place).items() if path.is_file()}
     found = [there.get(f"{name}.gz", there.get(name)) for name in FILES]
@@ -34,10 +32,18 @@ def _usual_name(name: str) -> str:
     return name.replace(".idx", "-idx").replace("_idx", "-idx")
 
 
-def read_idx_files(files: list[Path], spec: Spec) -> list[Part]:
+def read_idx_files(files: list[Path], spec: Spec) -> Iterator[Some]:
     """Images and labels of both parts, one file each; packed ones only after their checksum has matched."""
-    content = [_read_idx(path, spec) for path in files]
-    return [(images[:, None], labels) for images, labels in zip(content[::2], content[1::2], strict=True)]
+    return _in_parts([_read_idx(path, spec) for path in files], spec)
+
+
+def _in_parts(arrays: list[npt.NDArray], spec: Spec) -> Iterator[Some]:
+    """Images and labels of both parts, an array each."""
+    for part, images, labels in zip(PARTS, arrays[::2], arrays[1::2], strict=True):
+        shape = (1, *images.shape[1:])
+        if shape != spec.shape:
+            raise CourseError(f"The images are {shape}, but {spec.shape} is needed.")
+        yield part, images.data, labels.tolist()
 
 
 def _read_idx(path: Path, spec: Spec) -> npt.NDArray[np.uint8]:
@@ -61,13 +67,12 @@ def _read_idx(path: Path, spec: Spec) -> npt.NDArray[np.uint8]:
     return np.frombuffer(content, np.uint8, offset=len(head)).reshape(shape)
 
 
-def npz_files_in(place: Path) -> list[Path]:
+def npz_files_in(place: Path, spec: Spec) -> list[Path]:
     """`mnist.npz`."""
-    there = entries(place)
-    return [there["mnist.npz"]] if "mnist.npz" in there else []
+    return named_in(place, ["mnist.npz"])
 
 
-def read_npz(files: list[Path], spec: Spec) -> list[Part]:
+def read_npz(files: list[Path], spec: Spec) -> Iterator[Some]:
     """The arrays `x_train` and `x_test`, uint8, and `y_train` and `y_test`, whole numbers."""
     (path,) = files
     sentence = f"{path} is damaged or not Keras's {path.name}: fetch it again."
@@ -76,14 +81,14 @@ def read_npz(files: list[Path], spec: Spec) -> list[Part]:
         damage_in_words(path, sentence, *kinds),
         zipfile.ZipFile(io.BytesIO(content_of(path, LARGEST_IN_ALL))) as bundle,
     ):
-        arrays = dict[str, Any]()
-        for name in (f"{kind}_{part}" for part in NPZ_PARTS for kind in "xy"):
+        arrays = list[npt.NDArray]()
+        for name in (f"{kind}_{part}" for part in PARTS for kind in "xy"):
             info = bundle.getinfo(f"{name}.npy")
             if info.file_size > LARGEST_IN_ALL or info.compress_type not in (0, zipfile.ZIP_DEFLATED):
                 raise ValueError
             with bundle.open(info) as entry:
-                arrays[name] = _read_npy(entry.read(info.file_size), NPY_KINDS[name[0]])
-    return [(arrays[f"x_{part}"][:, None], arrays[f"y_{part}"]) for part in NPZ_PARTS]
+                arrays.append(_read_npy(entry.read(info.file_size), NPY_KINDS[name[0]]))
+    return _in_parts(arrays, spec)
 
 
 def _read_npy(content: bytes, kinds: str) -> npt.NDArray[np.integer]:
@@ -98,7 +103,8 @@ def _read_npy(content: bytes, kinds: str) -> npt.NDArray[np.integer]:
     shape, fortran_order, kind = np.lib.format.read_array_header_1_0(file)
     body = content[file.tell() :]
     if (
-        fortran_order
+        not shape
+        or fortran_order
         or kind.str not in kinds.split()
         or not 0 < math.prod(shape) * kind.itemsize == len(body)
     ):

@@ -3,22 +3,15 @@
 import csv
 import io
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from .. import CourseError
 from .archives import ARCHIVE_ENDINGS, archive_files, is_hidden, labelled
-from .decoding import IMAGE_ENDINGS, LARGEST_IMAGE_FILE, as_pixels, content_of, decode
-from .specs import Spec
+from .decoding import IMAGE_ENDINGS, LARGEST_IMAGE_FILE, Some, content_of, decode
+from .specs import PARTS, Spec
 
-Part = tuple[npt.NDArray[np.uint8], npt.ArrayLike]  # pixels [N, C, H, W] and labels [N], not checked yet
-
-PARTS = ("train", "test")
 LARGEST_LIST = 10_000_000  # bytes; Kaggle's list of labels has 600,000
 HELD_OUT = 10  # one in so many of Kaggle's training images stands in for a test image
 
@@ -45,6 +38,12 @@ def images_in(place: Path) -> list[Path]:
     return found
 
 
+def named_in(place: Path, names: Iterable[str]) -> list[Path]:
+    """Those of these files or folders that lie in a folder."""
+    there = entries(place)
+    return [there[name] for name in names if name in there]
+
+
 # Class folders
 
 
@@ -52,8 +51,8 @@ def class_images_in(place: Path, spec: Spec) -> list[Path]:
     """`train/<class>/*.png` and `test/<class>/*.png`, if one of the folders is named for a class."""
     folders = [
         (name, folder)
-        for part in PARTS
-        for name, folder in entries(entries(place).get(part, place / part)).items()
+        for part in named_in(place, PARTS)
+        for name, folder in entries(part).items()
         if folder.is_dir()
     ]
     if all(spec.label(name) is None for name, _ in folders):
@@ -61,19 +60,12 @@ def class_images_in(place: Path, spec: Spec) -> list[Path]:
     return [path for _, folder in folders for path in images_in(folder)]
 
 
-def read_class_images(files: list[Path], spec: Spec) -> list[Part]:
-    """The images of class folders."""
-    place = files[0].parents[2]
-    return _read_labelled(((path.relative_to(place).as_posix(), path) for path in files), place, spec)
-
-
 # Numbered images with the class in their name
 
 
 def numbered_images_in(place: Path, spec: Spec) -> list[Path]:
     """`train/<number>_<class>.png` and `test/<number>_<class>.png`."""
-    there = entries(place)
-    folders = [there[part] for part in PARTS if part in there]
+    folders = named_in(place, PARTS)
     first = next((path for folder in folders for path in _some_images(folder)), None)
     name = first and labelled(f"{first.parent.name}/{first.name}")
     if not name or spec.label(name[1]) is None:
@@ -82,43 +74,48 @@ def numbered_images_in(place: Path, spec: Spec) -> list[Path]:
 
 
 def _some_images(folder: Path) -> Iterator[Path]:
-    """The first image of a folder, which may hold millions of other files."""
+    """The images of a folder, which may hold millions of other files, one after the other."""
     if folder.is_dir():
         with os.scandir(folder) as found:
             for entry in found:
                 if entry.name.lower().endswith(IMAGE_ENDINGS) and not is_hidden(entry.name):
                     yield folder / entry.name
-                    return
-
-
-def read_numbered_images(files: list[Path], spec: Spec) -> list[Part]:
-    """The images, whose names say their classes."""
-    place = files[0].parents[1]
-    return _read_labelled(((path.relative_to(place).as_posix(), path) for path in files), place, spec)
 
 
 # Archives of both
 
 
-def archives_in(place: Path, says: re.Pattern[str]) -> list[Path]:
+def archives_in(place: Path, spec: Spec) -> list[Path]:
     """The first archive whose name says the data set."""
     return [
         path
         for name, path in entries(place).items()
-        if name.endswith(ARCHIVE_ENDINGS) and (says.search(name) or name.split(".")[0] == "cifar")
+        if name.endswith(ARCHIVE_ENDINGS) and (spec.says.search(name) or name.split(".")[0] == "cifar")
     ][:1]
 
 
-def read_image_archive(files: list[Path], spec: Spec) -> list[Part]:
+# The readers of all three
+
+
+def read_images(files: list[Path], spec: Spec, above: int) -> Iterator[Some]:
+    """The images of class folders, or numbered ones.
+
+    Args:
+        above: how many folders of a path say its part and its class.
+    """
+    place = files[0].parents[above]
+    return _labelled_images(((path.relative_to(place).as_posix(), path) for path in files), place, spec)
+
+
+def read_image_archive(files: list[Path], spec: Spec) -> Iterator[Some]:
     """Class folders or numbered images in an archive, read in memory."""
     (archive,) = files
-    return _read_labelled(archive_files(archive), archive, spec)
+    return _labelled_images(archive_files(archive), archive, spec)
 
 
-def _read_labelled(files: Iterable[tuple[str, bytes | Path]], place: Path, spec: Spec) -> list[Part]:
+def _labelled_images(files: Iterable[tuple[str, bytes | Path]], place: Path, spec: Spec) -> Iterator[Some]:
     """Images whose paths say part and class, one after the other."""
-    found = {part: (bytearray(), list[int]()) for part in PARTS}
-    trees = set[str]()
+    trees, seen = set[str](), set[tuple[str, int]]()
     for name, content in files:
         said = labelled(name)
         if said is None:
@@ -134,16 +131,15 @@ def _read_labelled(files: Iterable[tuple[str, bytes | Path]], place: Path, spec:
             raise CourseError(f"{place} has a class folder {class_name!r}: known are {known}.")
         if isinstance(content, Path):
             content = content_of(content, LARGEST_IMAGE_FILE)
-        pixels, labels = found[part]
-        pixels += decode(content, f"{name} in {place}", spec)
-        labels.append(label)
-    for part, (_, labels) in found.items():
-        for index in sorted(set(range(len(spec.classes))) - set(labels)):
-            raise CourseError(
-                f"{place} has no images in {part}/{spec.classes[index]}{_other_files(place, part)}: "
-                f"add that class folder."
-            )
-    return [(as_pixels(pixels, spec), labels) for pixels, labels in found.values()]
+        seen.add((part, label))
+        yield part, decode(content, f"{name} in {place}", spec), [label]
+    for part in PARTS:
+        for label, class_name in enumerate(spec.classes):
+            if (part, label) not in seen:
+                others = _other_files(place, part)
+                raise CourseError(
+                    f"{place} has no images in {part}/{class_name}{others}: add that class folder."
+                )
 
 
 def _other_files(place: Path, part: str) -> str:
@@ -157,7 +153,7 @@ def _other_files(place: Path, part: str) -> str:
 # Kaggle
 
 
-def kaggle_files_in(place: Path) -> list[Path]:
+def kaggle_files_in(place: Path, spec: Spec) -> list[Path]:
     """`trainLabels.csv`, and `train/1.png` and so on, also as `train/train/1.png`."""
     there = entries(place)
     if "trainlabels.csv" not in there:
@@ -167,25 +163,22 @@ def kaggle_files_in(place: Path) -> list[Path]:
     return [there["trainlabels.csv"], *images_in(inner if inner.is_dir() else train)]
 
 
-def read_kaggle(files: list[Path], spec: Spec) -> list[Part]:
+def read_kaggle(files: list[Path], spec: Spec) -> Iterator[Some]:
     """Kaggle gives no labels for its test images, so a tenth of each class's training images stands in."""
     listed, *images = files
     if not images:
         raise CourseError(f"{listed.parent} has {listed.name}, but no train/1.png: unpack train.7z there.")
     by_number = {path.stem: path for path in images}
-    parts = [(bytearray(), list[int]()) for _ in PARTS]
     seen = Counter[int]()
     for number, name in _rows(listed):
         label = spec.label(name)
         if label is None or number not in by_number:
             wrong = f"the class {name!r}" if label is None else f"image {number}, which is not there"
             raise CourseError(f"{listed} names {wrong}: fetch the files of Kaggle's {spec.title} again.")
-        pixels, labels = parts[seen[label] % HELD_OUT == HELD_OUT - 1]
         seen[label] += 1
         path = by_number.pop(number)
-        pixels += decode(content_of(path, LARGEST_IMAGE_FILE), str(path), spec)
-        labels.append(label)
-    return [(as_pixels(pixels, spec), labels) for pixels, labels in parts]
+        part = "train" if seen[label] % HELD_OUT else "test"
+        yield part, decode(content_of(path, LARGEST_IMAGE_FILE), str(path), spec), [label]
 
 
 def _rows(listed: Path) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ TOY_CLASSES = tuple("disk ring square frame triangle plus cross star crescent ho
 
 def toy(n_train: int = 2_000, n_test: int = 500) -> Dataset:
     """Shapes, uint8 [N, 3, 32, 32]; image i shows class i mod 10."""
-    return _dataset("toy", _draw(n_train, seed=1), _draw(n_test, seed=2), TOY_CLASSES)
+    return Dataset("toy", _draw(n_train, seed=1), _draw(n_test, seed=2), TOY_CLASSES, "generator")
 
 
 def digits() -> Dataset:
@@ -33,14 +33,10 @@ def digits() -> Dataset:
     labels = torch.from_numpy(bunch.target).long()
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
     images = Images(pixels[order], labels[order])
-    return _dataset("digits", images[:1_500], images[1_500:], tuple("0123456789"))
+    return Dataset("digits", images[:1_500], images[1_500:], tuple("0123456789"), "generator")
 
 
 GENERATORS: dict[str, Callable[[], Dataset]] = {"toy": toy, "digits": digits}
-
-
-def _dataset(name: str, train: Images, test: Images, classes: tuple[str, ...]) -> Dataset:
-    return Dataset(name, train, test, classes, "generator")
 
 
 def _draw(n: int, seed: int) -> Images:
@@ -79,10 +75,6 @@ def _square(x: Tensor, y: Tensor, size: float) -> Tensor:
     return torch.maximum(x.abs(), y.abs()) < size
 
 
-def _star(x: Tensor, y: Tensor) -> Tensor:
-    return torch.hypot(x, y) < 0.65 + 0.4 * torch.cos(5 * torch.atan2(x, -y))
-
-
 # One mask per class, in the order of TOY_CLASSES: which points of [-1, 1]² lie inside the shape.
 SHAPES: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
     lambda x, y: torch.hypot(x, y) < 0.95,
@@ -92,7 +84,7 @@ SHAPES: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
     lambda x, y: (y < 0.8) & (y > 2 * x.abs() - 1),
     _plus,
     lambda x, y: _plus((x + y) / math.sqrt(2), (x - y) / math.sqrt(2)),
-    _star,
+    lambda x, y: torch.hypot(x, y) < 0.65 + 0.4 * torch.cos(5 * torch.atan2(x, -y)),
     lambda x, y: (torch.hypot(x, y) < 1) & (torch.hypot(x - 0.5, y) > 0.8),
     lambda x, y: (x.abs() < y.abs()) & (y.abs() < 0.9),
 )

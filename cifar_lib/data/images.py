@@ -137,7 +137,7 @@ def check_form(pixels: Tensor) -> None:
         )
 
 
-def check_values(images: Images, classes: int | None = None) -> None:
+def check_values(images: Images, classes: int) -> None:
     """Make sure that a network can be given these images, and that their labels are those of so many classes.
 
     Raises:
@@ -152,7 +152,7 @@ def check_values(images: Images, classes: int | None = None) -> None:
             "(pixels * 255).round().to(torch.uint8) on the floats, before they are made whole numbers."
         )
     low, high = int(images.labels.min()), int(images.labels.max())
-    if classes is not None and not 0 <= low <= high < classes:
+    if not 0 <= low <= high < classes:
         raise CourseError(
             f"The labels go from {low} to {high}, but {classes} classes have 0 to {classes - 1}: "
             f"count the classes from 0."
@@ -174,12 +174,13 @@ def check_range(pixels: Tensor) -> None:
 
 
 def _in_words(values: object) -> str:
-    shape = getattr(values, "shape", None)
-    dtype = getattr(values, "dtype", None)
-    kind = type(values).__name__ if dtype is None or not isinstance(values, Tensor) else ""
-    parts = [kind, "" if dtype is None else str(dtype).removeprefix("torch.")]
-    parts.append("" if shape is None else str([*shape]))
-    return " ".join(part for part in parts if part)
+    """Such as "float32 [10, 3, 32, 32]", with the type before it where that is not a tensor."""
+    words = [] if isinstance(values, Tensor) else [type(values).__name__]
+    if hasattr(values, "dtype"):
+        words.append(str(values.dtype).removeprefix("torch."))
+    if hasattr(values, "shape"):
+        words.append(str([*values.shape]))
+    return " ".join(words)
 
 
 def fingerprint(images: Images) -> str:

@@ -8,6 +8,7 @@ memory or time is spent on it.
 """
 
 import hashlib
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -16,24 +17,18 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from .. import CourseError
 from ..system.files import reading
 from . import digits, folders, tables, toronto
 from .archives import ARCHIVE_ENDINGS
-from .decoding import IMAGE_ENDINGS
-from .folders import PARTS, Part, entries
+from .decoding import IMAGE_ENDINGS, Some
+from .folders import entries
 from .images import Images
-from .specs import SPECS, Spec
+from .specs import PARTS, SPECS, Spec
 
-# Names of files and folders that say which data set they hold, and not CIFAR-100, CIFAR-10-C or this course.
-SAYS = {
-    "cifar10": re.compile(
-        r"(?<![a-z])cifar[-_ ]?10(?![0-9a-z]|\.\d(?!z)|[-_ ]?(?:[a-z]|lt|dvs)(?![a-z])|[-_]by[-_]experiment)"
-    ),
-    "mnist": re.compile(r"^(?!.*fashion).*(?<![a-z])mnist(?![a-z])"),
-}
 ALSO_AT_THE_TOP = {"plain_text"}  # what Hugging Face calls the one form of its CIFAR-10
 DEEPEST = 4  # folders below one whose name says the data set; Hugging Face's cache has three
 MOST_FOLDERS = 1_000
@@ -50,14 +45,14 @@ class Layout:
     Args:
         words: what it is called.
         files_in: the files of this layout in a folder; none where it is another one.
-        read: these files -> pixels and labels of the training and the test images.
+        read: these files -> their images, not checked yet.
         is_sure: whether these files are the data set's wherever they lie. Where the reader points to their
             folder, or its name says the data set, they are taken to be, so that a damaged one is named.
     """
 
     words: str
-    files_in: Callable[[Path], list[Path]]
-    read: Callable[[list[Path], Spec], list[Part]]
+    files_in: Callable[[Path, Spec], list[Path]]
+    read: Callable[[list[Path], Spec], Iterator[Some]]
     is_sure: Callable[[list[Path], Spec], bool] = lambda files, spec: True
 
 
@@ -65,21 +60,20 @@ def _is_never_sure(files: list[Path], spec: Spec) -> bool:
     return False
 
 
-CIFAR10 = SPECS["cifar10"]
 TABLES = [
     Layout(
         f"Hugging Face {kind} files",
         partial(tables.files_in, ending=f".{kind}"),
-        read,
+        tables.read,
         is_sure=tables.name_the_classes,
     )
-    for kind, read in (("parquet", tables.read_parquet), ("arrow", tables.read_arrow))
+    for kind in ("parquet", "arrow")
 ]
 LAYOUTS = {
     "cifar10": [
-        Layout("torchvision's files", partial(toronto.files_in, ending=""), toronto.read_python),
-        Layout("the binary version's files", partial(toronto.files_in, ending=".bin"), toronto.read_binary),
-        Layout("the Matlab version's files", partial(toronto.files_in, ending=".mat"), toronto.read_matlab),
+        Layout("torchvision's files", partial(toronto.files_in, ending=""), toronto.read_files),
+        Layout("the binary version's files", partial(toronto.files_in, ending=".bin"), toronto.read_files),
+        Layout("the Matlab version's files", partial(toronto.files_in, ending=".mat"), toronto.read_files),
         Layout("the archive of its authors", toronto.archives_in, toronto.read_archive),
         *TABLES,
         Layout(
@@ -88,17 +82,9 @@ LAYOUTS = {
             folders.read_kaggle,
             is_sure=_is_never_sure,
         ),
-        Layout("class folders", partial(folders.class_images_in, spec=CIFAR10), folders.read_class_images),
-        Layout(
-            "numbered images",
-            partial(folders.numbered_images_in, spec=CIFAR10),
-            folders.read_numbered_images,
-        ),
-        Layout(
-            "an archive of images",
-            partial(folders.archives_in, says=SAYS["cifar10"]),
-            folders.read_image_archive,
-        ),
+        Layout("class folders", folders.class_images_in, partial(folders.read_images, above=2)),
+        Layout("numbered images", folders.numbered_images_in, partial(folders.read_images, above=1)),
+        Layout("an archive of images", folders.archives_in, folders.read_image_archive),
     ],
     "mnist": [
         Layout("torchvision's files", digits.idx_files_in, digits.read_idx_files, is_sure=_is_never_sure),
@@ -116,7 +102,7 @@ class Found:
         place: the folder that they lie in, or the archive.
     """
 
-    name: str
+    spec: Spec
     layout: Layout
     place: Path
     files: list[Path]
@@ -138,10 +124,35 @@ class Found:
         Raises:
             CourseError: a file is missing or damaged, or does not hold what it should.
         """
-        spec = SPECS[self.name]
+        # A bytearray grows in place where a list of images would have to be copied into one array.
+        pixels = {part: bytearray() for part in PARTS}
+        labels = {part: list[int]() for part in PARTS}
         with reading(self.place):
-            train, test = self.layout.read(self.files, spec)
-        return _checked(train, spec, self.layout), _checked(test, spec, self.layout)
+            for part, more_pixels, more_labels in self.layout.read(self.files, self.spec):
+                pixels[part] += more_pixels
+                labels[part] += more_labels
+        train, test = (self._checked(pixels[part], np.asarray(labels[part])) for part in PARTS)
+        return train, test
+
+    def _checked(self, content: bytearray, labels: npt.NDArray[np.int64]) -> Images:
+        spec, words = self.spec, self.layout.words
+        count = len(content) // math.prod(spec.shape)
+        if len(labels) == 0:
+            raise CourseError(f"No images in {words}: put them there, or remove the folder.")
+        if len(labels) != count:
+            raise CourseError(f"{words} hold {count} images, but {len(labels)} labels.")
+        if labels.ndim != 1 or labels.min() < 0 or labels.max() >= len(spec.classes):
+            raise CourseError(
+                f"A label is {labels.min()} or {labels.max()}, but labels go from 0 to "
+                f"{len(spec.classes) - 1}: these are not the expected images."
+            )
+        if spec is SPECS["mnist"] and np.bincount(labels).tolist() == [6_000] * 10:
+            raise CourseError(
+                "There are exactly 6,000 images of each class, as Fashion-MNIST and KMNIST have them under "
+                "the same file names: fetch MNIST, which has other numbers of each digit."
+            )
+        pixels = np.ndarray((count, *spec.shape), np.uint8, content)
+        return Images(torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)))
 
 
 def find(name: str, folder: str | Path) -> Found | None:
@@ -150,13 +161,13 @@ def find(name: str, folder: str | Path) -> Found | None:
     Raises:
         CourseError: a folder cannot be read.
     """
-    folder = Path(folder)
+    folder, spec = Path(folder), SPECS[name]
     with reading(folder):
-        for place, is_said in _places(name, folder):
+        for place, is_said in _places(spec.says, folder):
             for layout in LAYOUTS[name]:
-                files = layout.files_in(place)
-                if files and (is_said or layout.is_sure(files, SPECS[name])):
-                    return Found(name, layout, files[0] if len(files) == 1 else place, files)
+                files = layout.files_in(place, spec)
+                if files and (is_said or layout.is_sure(files, spec)):
+                    return Found(spec, layout, files[0] if len(files) == 1 else place, files)
     return None
 
 
@@ -167,7 +178,7 @@ def refuse_look_alikes(name: str, folder: Path) -> None:
         CourseError: something does, in a layout that is not read.
     """
     with reading(folder):
-        suspect = next(_look_alikes(SAYS[name], folder), None)
+        suspect = next(_look_alikes(SPECS[name].says, folder), None)
     if suspect is not None:
         title, known = SPECS[name].title, ", ".join(layout.words for layout in LAYOUTS[name])
         raise CourseError(
@@ -183,20 +194,21 @@ def _look_alikes(says: re.Pattern[str], folder: Path) -> Iterator[Path]:
             continue
         if path.is_dir():
             for file in _files_below(path):
-                if SAYS_PART.search(file.relative_to(path).as_posix().lower()):
-                    yield from [file] if file.name.lower().endswith(DATA_ENDINGS) else []
+                inside = file.relative_to(path).as_posix().lower()
+                if SAYS_PART.search(inside) and inside.endswith(DATA_ENDINGS):
+                    yield file
         elif path.name.lower().endswith(DATA_ENDINGS):
             rest = says.sub("", path.stem.lower())
-            yield from [path] if not rest or SAYS_PART.search(rest) else []
+            if not rest or SAYS_PART.search(rest):
+                yield path
 
 
-def _places(name: str, folder: Path) -> Iterator[tuple[Path, bool]]:
+def _places(says: re.Pattern[str], folder: Path) -> Iterator[tuple[Path, bool]]:
     """Folders to look into, the likeliest first, and whether the reader or their name says the data set."""
     if not folder.is_dir():
         return
     yield folder, True
     inside = [path for path in entries(folder).values() if path.is_dir()]
-    says = SAYS[name]
     # The reader may have named the folder itself, one above it or one of its parts.
     said = [path for path in inside if says.search(path.name.lower()) or path.name in ALSO_AT_THE_TOP]
     for place in said if not says.search(folder.name.lower()) else inside:
@@ -224,9 +236,8 @@ def _folders_below(place: Path) -> Iterator[Path]:
     level = [place]
     for _ in range(DEEPEST):
         yield from level
-        level = [below for each in level for below in _folders_of(each) if below.name.lower() not in PARTS][
-            :MOST_FOLDERS
-        ]
+        below = [folder for each in level for folder in _folders_of(each)]
+        level = [folder for folder in below if folder.name.lower() not in PARTS][:MOST_FOLDERS]
 
 
 def _files_below(place: Path) -> Iterator[Path]:
@@ -236,25 +247,3 @@ def _files_below(place: Path) -> Iterator[Path]:
                 yield path
             elif path.name.lower() in PARTS:
                 yield from (below for each in _folders_below(path) for below in entries(each).values())
-
-
-def _checked(part: Part, spec: Spec, layout: Layout) -> Images:
-    pixels, labels = np.asarray(part[0]), np.asarray(part[1])
-    if len(labels) == 0:
-        raise CourseError(f"No images in {layout.words}: put them there, or remove the folder.")
-    if len(labels) != len(pixels):
-        raise CourseError(f"{layout.words} hold {len(pixels)} images, but {len(labels)} labels.")
-    if pixels.shape[1:] != spec.shape:
-        raise CourseError(f"The images are {pixels.shape[1:]}, but {spec.shape} is needed.")
-    if labels.ndim != 1 or labels.min() < 0 or labels.max() >= len(spec.classes):
-        raise CourseError(
-            f"A label is {labels.min()} or {labels.max()}, but labels go from 0 to "
-            f"{len(spec.classes) - 1}: these are not the expected images."
-        )
-    if spec is SPECS["mnist"] and np.bincount(labels).tolist() == [6_000] * 10:
-        raise CourseError(
-            "There are exactly 6,000 images of each class, as Fashion-MNIST and KMNIST have them under the "
-            "same file names: fetch MNIST, which has other numbers of each digit."
-        )
-    pixels = np.require(pixels, np.uint8, ["C", "W"])  # torch warns of arrays it may not write to
-    return Images(torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)))

@@ -15,9 +15,8 @@ from torch import Tensor
 from .. import CourseError
 
 SIDE = 32
-MOST_PIXELS = (
-    64_000_000  # to decode; a copy takes 256 MB. Pillow itself opens no file of more than 179 million
-)
+# Decoded, a copy takes 256 MB. Pillow itself opens no file of more than 179 million.
+MOST_PIXELS = 64_000_000
 LARGEST_FILE = 2**29  # bytes
 DECODED = 512  # pixels, below which the decoder of a JPEG shrinks no side
 # Pillow decodes these by itself; for some others it would start another program.
@@ -72,8 +71,10 @@ def photograph(file: File, fit: bool = False) -> Tensor:
                 image.load()
                 small = _fitted if fit else _cropped
                 pixels = np.array(_on_white(small(_in_colour(_turned(image), name))))
-    except Image.DecompressionBombError:
-        raise CourseError(_too_large(name)) from None
+    except Image.DecompressionBombError:  # Pillow's, or that of `_check_size`
+        raise CourseError(
+            f"{name} has too many pixels to be opened: make the photograph smaller first."
+        ) from None
     except Image.UnidentifiedImageError:
         raise CourseError(_unknown(content, name)) from None
     except MemoryError:
@@ -181,15 +182,11 @@ def _check_sums(content):
 def _check_size(size, name):
     width, height = size
     if width * height > MOST_PIXELS:
-        raise CourseError(_too_large(name))
+        raise Image.DecompressionBombError
     if min(size) < SIDE:
         raise CourseError(
             f"{name} has {width}×{height} pixels, but the network needs {SIDE} each way: take a larger one."
         )
-
-
-def _too_large(name):
-    return f"{name} has too many pixels to be opened: make the photograph smaller first."
 
 
 def _turned(image):

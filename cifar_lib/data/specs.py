@@ -1,6 +1,9 @@
 """What each data set is: shape and classes, files with their checksums, and where they come from."""
 
+import re
 from dataclasses import dataclass, field
+
+PARTS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -11,6 +14,7 @@ class Spec:
         title: the name that people know it by.
         shape: channels, height, width of an image.
         classes: the names of the classes, in the order of the labels.
+        says: what is found in the name, in lower case, of a file or a folder that holds the data set.
         fingerprint: SHA-256 over the training images and labels, see `data.fingerprint`.
         stand_in: the generated data set that takes its place in the quick profile.
         mirrors: addresses of folders that hold the files of `downloads`, the best first.
@@ -23,6 +27,7 @@ class Spec:
     title: str
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
+    says: re.Pattern[str]
     fingerprint: str
     stand_in: str
     mirrors: tuple[str, ...]
@@ -45,6 +50,10 @@ SPECS = {
         title="CIFAR-10",
         shape=(3, 32, 32),
         classes=tuple("airplane automobile bird cat deer dog frog horse ship truck".split()),
+        says=re.compile(  # and not CIFAR-100, CIFAR-10-C or this course
+            r"(?<![a-z])cifar[-_ ]?10"
+            r"(?![0-9a-z]|\.\d(?!z)|[-_ ]?(?:[a-z]|lt|dvs)(?![a-z])|[-_]by[-_]experiment)"
+        ),
         fingerprint="55a61f79a40ece2ceda9fb5f9f7078f6ea2fc4952489cef56682bcf92cfcc260",
         stand_in="toy",
         mirrors=(
@@ -70,6 +79,7 @@ SPECS = {
         title="MNIST",
         shape=(1, 28, 28),
         classes=tuple("0123456789"),
+        says=re.compile(r"^(?!.*fashion).*(?<![a-z])mnist(?![a-z])"),
         fingerprint="3655811c0e1223700a4714a92a51f55bd215ed7dc1fa2baa4326a2b58042d82d",
         stand_in="digits",
         mirrors=(  # torchvision's

@@ -8,15 +8,15 @@ import json
 import operator
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from .. import CourseError
-from .decoding import LARGEST_IMAGE_FILE, LARGEST_IN_ALL, MOST_FILES, as_pixels, damage_in_words, decode
-from .folders import PARTS, Part, entries
-from .specs import Spec
+from .decoding import LARGEST_IMAGE_FILE, LARGEST_IN_ALL, MOST_FILES, Some, damage_in_words, decode
+from .folders import entries
+from .specs import PARTS, Spec
 
 IMAGE_COLUMNS = ("img", "image")
 LABEL_COLUMNS = ("label", "labels")
@@ -26,16 +26,15 @@ END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 Row = tuple[bytes | None, int]  # an image file's bytes, if they are there, and its label
 
 
-def files_in(place: Path, ending: str) -> list[Path]:
+def files_in(place: Path, spec: Spec, ending: str) -> list[Path]:
     """The tables of both parts: named for their part, or in a folder that is."""
     folders = [place, *(folder for name, folder in entries(place).items() if name in PARTS)]
-    found = [
+    return [
         path
         for folder in folders
         for name, path in entries(folder).items()
-        if name.endswith(ending) and not name.startswith(("cache-", "tmp"))
+        if name.endswith(ending) and not name.startswith(("cache-", "tmp")) and _part_of(path)
     ]
-    return [path for path in found if _part_of(path)]
 
 
 def _part_of(path: Path) -> str | None:
@@ -43,19 +42,25 @@ def _part_of(path: Path) -> str | None:
     return said[1] if said else None
 
 
-def read_parquet(files: list[Path], spec: Spec) -> list[Part]:
-    """The images of parquet files, in the order of the files' names."""
-    return [_read_shards(files, part, spec, _parquet_rows) for part in PARTS]
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"
 
 
-def read_arrow(files: list[Path], spec: Spec) -> list[Part]:
-    """The images of arrow files, in the order of the files' names."""
-    return [_read_shards(files, part, spec, _arrow_rows) for part in PARTS]
+def read(files: list[Path], spec: Spec) -> Iterator[Some]:
+    """The images of these files, in the order of the files' names."""
+    for part in PARTS:
+        for shard in _shards(files, part):
+            rows = _parquet_rows(shard, spec) if _is_parquet(shard) else _arrow_rows(shard, spec)
+            for i, (content, label) in enumerate(rows):
+                yield part, decode(content, f"image {i} of {shard}", spec), [label]
 
 
-def _read_shards(
-    files: list[Path], part: str, spec: Spec, rows: Callable[[Path, Spec], Iterator[Row]]
-) -> Part:
+def _shards(files: list[Path], part: str) -> list[Path]:
+    """Those of the files that hold a part.
+
+    Raises:
+        CourseError: one is missing.
+    """
     shards = [path for path in files if _part_of(path) == part]
     place, ending = files[0].parent, files[0].suffix
     if not shards:
@@ -66,12 +71,7 @@ def _read_shards(
         raise CourseError(
             f"{place} has {len(shards)} of {expected} {part} {ending[1:]} files: add the missing ones."
         )
-    pixels, labels = bytearray(), list[int]()
-    for shard in shards:
-        for i, (content, label) in enumerate(rows(shard, spec)):
-            pixels += decode(content, f"image {i} of {shard}", spec)
-            labels.append(label)
-    return as_pixels(pixels, spec), labels
+    return shards
 
 
 def _columns(schema: Any, shard: Path, spec: Spec) -> tuple[str, str, list[str] | None]:
@@ -117,7 +117,7 @@ def name_the_classes(files: list[Path], spec: Spec) -> bool:
     import pyarrow.parquet
 
     try:
-        if files[0].suffix == ".parquet":
+        if _is_parquet(files[0]):
             schema = pyarrow.parquet.read_schema(files[0])
         else:
             with pyarrow.memory_map(str(files[0])) as file:
@@ -151,8 +151,6 @@ def _parquet_rows(shard: Path, spec: Spec) -> Iterator[Row]:
     Few are held at once, and the bytes stay a dictionary, because a small file can name one large value
     for millions of rows.
     """
-    import pyarrow
-    import pyarrow.compute
     import pyarrow.parquet
 
     pyarrow.set_memory_pool(pyarrow.system_memory_pool())  # the default one keeps 30 MB more for itself

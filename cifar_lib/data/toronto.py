@@ -5,110 +5,80 @@ import io
 import pickle
 import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal, cast
 
 import numpy as np
 
 from .. import CourseError
 from ..system.files import md5
-from .decoding import as_pixels, content_of
-from .folders import Part, entries
-from .specs import SPECS, Spec
+from .decoding import Some, content_of
+from .folders import named_in
+from .specs import Spec
 
 # MD5s of https://www.cs.toronto.edu/~kriz/cifar.html; that of the version for Python is in `SPECS`.
 OTHER_ARCHIVES = {
     "cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530",
     "cifar-10-matlab.tar.gz": "70270af85842c9e89bb428ec9976c926",
 }
+ENDINGS = {
+    "cifar-10-binary.tar.gz": ".bin",
+    "cifar-10-matlab.tar.gz": ".mat",
+}  # of the files in them; else none
 LARGEST_BATCH = 100_000_000  # bytes; 10,000 images have 31 million
 MATLAB_HEADER = 128  # bytes
 MATRIX, COMPRESSED = 14, 15  # types of a Matlab file's elements; the second holds one of the first
 
-Read = Callable[[str], bytes]  # name of a file -> its bytes
+Contents = dict[str, Callable[[], bytes]]  # name of a file -> what reads it
 
 
-def files_in(place: Path, ending: str) -> list[Path]:
+def files_in(place: Path, spec: Spec, ending: str) -> list[Path]:
     """Those of the six files, with this ending, that lie in a folder."""
-    there = entries(place)
-    names = [f"{name}{ending}" for listed in SPECS["cifar10"].members.values() for name in listed]
-    return [there[name] for name in names if name in there]
+    return named_in(place, [f"{name}{ending}" for listed in spec.members.values() for name in listed])
 
 
-def read_python(files: list[Path], spec: Spec) -> list[Part]:
-    """Pickles, each opened only after its checksum has matched."""
-    place, read = _reader(files)
-    return _parts(place, read, spec, _unpickle)
-
-
-def read_binary(files: list[Path], spec: Spec) -> list[Part]:
-    """The version for programs in C."""
-    place, read = _reader(files)
-    if len({path.stat().st_size for path in files}) > 1:
+def read_files(files: list[Path], spec: Spec) -> Iterator[Some]:
+    """The six files of one version."""
+    place, ending = files[0].parent, files[0].suffix.lower()
+    if ending == ".bin" and len({path.stat().st_size for path in files}) > 1:
         raise CourseError(
             f"The .bin files in {place} are not equally long: one is cut short, fetch it again."
         )
-    return _parts(place, read, spec, _split_records, ".bin")
+    contents: Contents = {path.name.lower(): partial(content_of, path, LARGEST_BATCH) for path in files}
+    return _batches(place, contents, ending, spec)
 
 
-def read_matlab(files: list[Path], spec: Spec) -> list[Part]:
-    """The version for Matlab."""
-    place, read = _reader(files)
-    return _parts(place, read, spec, _read_matlab, ".mat")
-
-
-def archives_in(place: Path) -> list[Path]:
+def archives_in(place: Path, spec: Spec) -> list[Path]:
     """The first of the three archives."""
-    there = entries(place)
-    return [there[name] for name in (*SPECS["cifar10"].downloads, *OTHER_ARCHIVES) if name in there][:1]
+    return named_in(place, [*spec.downloads, *OTHER_ARCHIVES])[:1]
 
 
-def read_archive(files: list[Path], spec: Spec) -> list[Part]:
+def read_archive(files: list[Path], spec: Spec) -> Iterator[Some]:
     """One of the three archives, opened only after its checksum has matched."""
     (archive,) = files
     kind = archive.name.lower()
     if md5(archive) != (spec.downloads | OTHER_ARCHIVES)[kind]:
         raise CourseError(f"{archive} is damaged (its checksum differs): delete it, then run again.")
     with tarfile.open(archive) as tar:
-        members = {Path(member.name).name: member for member in tar if member.isfile()}
-
-        def read(name: str) -> bytes:
-            content = tar.extractfile(members[name])
-            return content.read() if content else b""
-
-        if kind == "cifar-10-binary.tar.gz":
-            return _parts(archive, read, spec, _split_records, ".bin")
-        if kind == "cifar-10-matlab.tar.gz":
-            return _parts(archive, read, spec, _read_matlab, ".mat")
-        return _parts(archive, read, spec, _unpickle)
+        members = {Path(member.name).name: tar.extractfile(member) for member in tar if member.isfile()}
+        contents: Contents = {name: cast(IO[bytes], file).read for name, file in members.items()}
+        yield from _batches(archive, contents, ENDINGS.get(kind, ""), spec)
 
 
-def _reader(files: list[Path]) -> tuple[Path, Read]:
-    by_name = {path.name.lower(): path for path in files}
-    return files[0].parent, lambda name: content_of(by_name[name], LARGEST_BATCH)
-
-
-Open = Callable[[bytes, str, str], tuple[bytes, list[int]]]  # bytes, name, MD5 -> pixels, labels
-
-
-def _parts(place: Path, read: Read, spec: Spec, open_batch: Open, ending: str = "") -> list[Part]:
-    parts = list[Part]()
-    for checksums in spec.members.values():
-        pixels, labels = bytearray(), list[int]()
+def _batches(place: Path, contents: Contents, ending: str, spec: Spec) -> Iterator[Some]:
+    open_batch = {"": _unpickle, ".bin": _split_records, ".mat": _read_matlab}[ending]
+    for part, checksums in spec.members.items():
         for name, checksum in checksums.items():
-            try:
-                content = read(f"{name}{ending}")
-            except KeyError:
-                raise CourseError(f"{place} lacks {name}{ending}: delete it, then run again.") from None
-            more_pixels, more_labels = open_batch(content, f"{name}{ending} in {place}", checksum)
-            pixels += more_pixels
-            labels += more_labels
-        parts.append((as_pixels(pixels, spec), labels))
-    return parts
+            file = f"{name}{ending}"
+            if file not in contents:
+                raise CourseError(f"{place} lacks {file}: delete it, then run again.")
+            yield part, *open_batch(contents[file](), f"{file} in {place}", checksum)
 
 
 def _unpickle(content: bytes, what: str, checksum: str) -> tuple[bytes, list[int]]:
+    """A pickle, opened only after its checksum has matched."""
     if hashlib.md5(content).hexdigest() != checksum:
         raise CourseError(f"{what} is damaged (its checksum differs): delete it.")
     batch = pickle.loads(content, encoding="latin1")

@@ -474,6 +474,12 @@ def test_a_table_that_names_the_classes_is_known_under_any_name(ending, folder):
     assert_read(folder, f"Hugging Face {ending}")
 
 
+def test_the_ending_of_a_table_may_be_in_capitals(folder):
+    for path in write_tables(folder, "mine/{}-00000-of-00001.parquet", names=SORTED):
+        path.rename(path.with_suffix(".PARQUET"))
+    assert_read(folder, "Hugging Face parquet")
+
+
 def test_other_data_sets_beside_it_are_not_taken_for_it(folder):
     other = fakes.encoded(fakes.images(1)[0][0])
     write_tables(folder, "cifar100/{}-00000-of-00001.parquet")
@@ -573,6 +579,8 @@ def test_mnist_npz(kind, folder):
 WRONG_NPZ = {
     "floats": fakes.npz(DIGITS, x_train=np.zeros((40, 28, 28))),
     "objects": fakes.npz(DIGITS, x_train=np.array([{}] * 40, object)),
+    "a single number as images": fakes.npz(DIGITS, x_train=np.array(3, np.uint8)),
+    "a single number as labels": fakes.npz(DIGITS, y_test=np.array(3)),
     "text": b"no archive",
     "cut short": fakes.npz(DIGITS)[:5000],
     "a missing array": fakes.npz(DIGITS).replace(b"y_test", b"z_test"),

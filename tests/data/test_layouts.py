@@ -100,10 +100,13 @@ def test_images_are_read_into_one_array_and_not_copied(way, folder, monkeypatch)
     images = 1_500
     WAYS[way](folder, fakes.cifar(images, 10), monkeypatch)
     fakes.read("cifar10", folder)  # once, for what is imported or compiled at the first call
-    tracemalloc.start()
-    found = fakes.read("cifar10", folder)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    peaks = []
+    for _ in range(2):  # Python's own table of names may grow during one of them
+        tracemalloc.start()
+        found = fakes.read("cifar10", folder)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    peak = min(peaks)
     size = found[0].pixels.numel() + found[1].pixels.numel()
     assert size == (images + 10) * 3 * 32 * 32
     assert size < peak < (3 if way == "batches" else 1.6) * size  # a batch is held as bytes and unpickled
