@@ -62,13 +62,9 @@ def run(name, seconds, arguments, folder):
     }
     if arguments.rehearse:  # so that trainings are the same bit for bit, also beside other programs
         environment["OMP_NUM_THREADS"] = "1"
+    seeds = min(arguments.seeds, 2) if arguments.rehearse else arguments.seeds
     words = ["--part", name, "--folder", str(folder), "--seconds", f"{seconds:.0f}"]
-    words += [
-        "--seeds",
-        str(min(arguments.seeds, 2) if arguments.rehearse else arguments.seeds),
-        "--processes",
-        str(arguments.processes),
-    ]
+    words += ["--seeds", str(seeds), "--processes", str(arguments.processes)]
     words += ["--rehearse"] * arguments.rehearse
     start = time.perf_counter()
     with open(log, "w", encoding="utf-8") as output:

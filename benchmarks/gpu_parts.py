@@ -403,19 +403,11 @@ def _accuracy(model, images: Images):
 def plan(job):
     """The recording plan, by several processes that share a folder, for as long as was asked."""
     folder = job.folder / "records"
-    command = [
-        sys.executable,
-        "-m",
-        "cifar_lib",
-        "record",
-        "--folder",
-        str(folder),
-        "--device",
-        str(job.device),
-    ]
-    command += (
-        ["mlp-quick", "study-quick"] if job.rehearsal else ["--plan", str(ROOT / "book/computing-plan.csv")]
-    )
+    wanted = ["--plan", str(ROOT / "book/computing-plan.csv")]
+    if job.rehearsal:
+        wanted = ["mlp-quick", "study-quick"]
+    command = [sys.executable, "-m", "cifar_lib", "record", *wanted]
+    command += ["--folder", str(folder), "--device", str(job.device)]
     before = len(list(folder.glob("*.json")))
     started = [
         subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

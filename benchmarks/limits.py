@@ -43,12 +43,13 @@ def main():
     counts = torch.from_numpy(judged)[original].double()
     people(counts, truth, answers, right)
     with open(folder / "label-errors" / "cifar10_mturk.json") as file:
-        label_errors(json.load(file), original, right)
+        reviewed = json.load(file)
+    label_errors(reviewed, original, right)
     with open(folder / "cifair" / "duplicates_cifar10.csv") as file:
         near_duplicates(list(csv.DictReader(file)), original, right)
     whole = torch.stack([run.predictions("test").right(truth) for run in runs.load_runs(WHOLE)])
     first_images(original, right | {WHOLE: whole.double().mean(0)})
-    hardest(counts, truth, answers, folder, original)
+    hardest(counts, truth, answers, reviewed, original)
 
 
 def first_images(original, right, count=1_017):
@@ -122,9 +123,7 @@ def label_errors(reviewed, original, right):
         f"\nlabels: {len(reviewed)} suspected; for {int(bad.sum())} of them fewer than three of five", end=" "
     )
     print("reviewers confirmed the given label")
-    print("accuracy on all images, on those alone, and without them:")
-    for name, share in right.items():
-        print(f"  {name:20}{share.mean():8.2%}{share[bad].mean():8.1%}{share[~bad].mean():8.2%}")
+    with_and_without(bad, right)
 
 
 def near_duplicates(rows, original, right):
@@ -137,18 +136,21 @@ def near_duplicates(rows, original, right):
     twin = torch.isin(original, torch.tensor(sorted(every)))
     listed = ", ".join(f"{len(numbers)} {kind}" for kind, numbers in found.items())
     print(f"\ntest images with a duplicate in the training images: {len(every)} ({listed})")
+    with_and_without(twin, right)
+
+
+def with_and_without(some, right):
+    """What some of the images do to each network's accuracy."""
     print("accuracy on all images, on those alone, and without them:")
     for name, share in right.items():
-        print(f"  {name:20}{share.mean():8.2%}{share[twin].mean():8.1%}{share[~twin].mean():8.2%}")
+        print(f"  {name:20}{share.mean():8.2%}{share[some].mean():8.1%}{share[~some].mean():8.2%}")
 
 
-def hardest(counts, truth, answers, folder, original):
+def hardest(counts, truth, answers, reviewed, original):
     """The images that no recorded convolutional network gets right."""
     networks = torch.cat([several for name, several in answers.items() if name != "mlp"])
     never = ~(networks == truth).any(0)
-    with open(folder / "label-errors" / "cifar10_mturk.json") as file:
-        suspected = torch.tensor([entry["id"] for entry in json.load(file)])
-    suspect = torch.isin(original, suspected)
+    suspect = torch.isin(original, torch.tensor([entry["id"] for entry in reviewed]))
     people_wrong = counts.argmax(1) != truth
     alike = (networks == networks[0]).all(0) & never
     print(f"\nimages that none of {len(networks)} convolutional networks gets right: {int(never.sum())}")

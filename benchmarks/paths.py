@@ -43,11 +43,10 @@ def prune(network):
         loud = torch.maximum(norm.weight.abs(), norm.bias.abs()) > NOTHING
         loud[0] |= not loud.any()
         left[part] = loud.nonzero()[:, 0]
-        weight, places = convolution.weight.data[loud], []
+        weight, places, start = convolution.weight.data[loud], [], 0
         for before in READS[part]:
-            places.append(
-                left[before] + sum(getattr(network, b).out_channels for b in READS[part][: len(places)])
-            )
+            places.append(start + left[before])
+            start += getattr(network, before).out_channels
         convolution.weight.data = weight[:, torch.cat(places)] if places else weight
         for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
             values.data = values.data[loud]

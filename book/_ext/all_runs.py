@@ -1,13 +1,13 @@
 """Sphinx extension: every recorded run, as a table of the page and as JSON for its live part."""
 
 import inspect
-import json
 import math
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from course import Table, every_run
+from live import write_json
 
 from cifar_lib import evaluate, models, runs
 from cifar_lib.recipes import Recipe
@@ -174,10 +174,7 @@ def write(app):
     if app.builder.format == "html":
         options = app.config.html_theme_options
         repository = f"{options['repository_url']}/blob/{options['repository_branch']}/cifar_lib/recorded/"
-        folder = Path(app.outdir, "_static", "live", "data")
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(as_json(groups(), repository), separators=(",", ":"))
-        (folder / "runs.json").write_text(text, encoding="utf-8")
+        write_json(Path(app.outdir, "_static", "live", "data", "runs.json"), as_json(groups(), repository))
 
 
 def setup(app):

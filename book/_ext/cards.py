@@ -1,8 +1,6 @@
 """Sphinx extension: the model cards of the networks that come with the library."""
 
-from docutils import nodes
-from docutils.statemachine import StringList
-from sphinx.util.docutils import SphinxDirective
+from course import Markdown
 
 from cifar_lib import runs
 
@@ -11,17 +9,16 @@ def percent(share):
     return f"{100 * share:.1f} %"
 
 
-def overview():
+def overview(cards):
     """A table with a row for each network."""
     lines = [
         "| network | test accuracy | 95 % interval | over views | validation | weights | changed by fp16 |",
         "|---|---:|---|---:|---:|---:|---:|",
     ]
-    for name in runs.pretrained_names():
-        card = runs.load_card(name)
+    for card in cards:
         low, high = (100 * limit for limit in card.test_interval)
         lines.append(
-            f"| `{name}` | {percent(card.test_accuracy)} | {low:.1f}\u00a0to\u00a0{high:.1f} "
+            f"| `{card.name}` | {percent(card.test_accuracy)} | {low:.1f}\u00a0to\u00a0{high:.1f} "
             f"| {percent(card.views.test_accuracy) if card.views else '–'} | {percent(card.val_accuracy)} "
             f"| {card.parameters:,} | {card.changed} |"
         )
@@ -74,25 +71,20 @@ def of_views(card):
     }
 
 
-class Cards(SphinxDirective):
+class Cards(Markdown):
     """Markdown from the cards: a table of all, what they are not for, or one network's card by name."""
 
     optional_arguments = 1
 
-    def run(self):
-        name = self.arguments[0] if self.arguments else None
-        cards = [runs.load_card(each) for each in runs.pretrained_names()]
-        if name is None:
-            lines = overview()
-        elif name == "not-for":
-            lines = [f"- {line}" for line in cards[0].not_for]
-        else:
-            lines = full(runs.load_card(name))
+    def lines(self):
+        cards = [runs.load_card(name) for name in runs.pretrained_names()]
         for card in cards:
             self.env.note_dependency(runs.pretrained.PRETRAINED / f"{card.name}.json")
-        node = nodes.Element()
-        self.state.nested_parse(StringList(lines, source=type(self).__name__), 0, node)
-        return node.children
+        if not self.arguments:
+            return overview(cards)
+        if self.arguments == ["not-for"]:
+            return [f"- {line}" for line in cards[0].not_for]
+        return full(runs.load_card(self.arguments[0]))
 
 
 def setup(app):

@@ -37,13 +37,11 @@ class SmallestGaps(Table):
 
     def lines(self):
         head = " | ".join(f"{seeds} seeds" for seeds in SEEDS)
-        rows = [
-            f"| {spread:.1f} points | "
-            + " | ".join(f"{comparisons.minimum_detectable_difference(spread, seeds):.1f}" for seeds in SEEDS)
-            + " |"
-            for spread in SPREADS
-        ]
-        return [f"| spread of the seeds | {head} |", "|---|" + "---:|" * len(SEEDS), *rows]
+        lines = [f"| spread of the seeds | {head} |", "|---|" + "---:|" * len(SEEDS)]
+        for spread in SPREADS:
+            gaps = [comparisons.minimum_detectable_difference(spread, seeds) for seeds in SEEDS]
+            lines.append(f"| {spread:.1f} points | {' | '.join(f'{gap:.1f}' for gap in gaps)} |")
+        return lines
 
 
 def setup(app):

@@ -21,23 +21,31 @@ MODE = """
 PLAN = Path(__file__).parent.parent / "computing-plan.csv"
 
 
-def every_run(folder=None):
-    """Every recorded run of a folder, by default `cifar_lib/recorded`, in the order of the recipes."""
-    near = Path(folder or runs.record.RECORDED).glob("*.json")
-    names = {path.stem.rpartition("-seed")[0] for path in near}
-    order = [*recipes.RECIPES, *sorted(names - set(recipes.RECIPES))]
-    return [run for name in order if name in names for run in runs.load_runs(name, folder)]
+def every_run():
+    """Every recorded run, in the order of the recipes."""
+    names = runs.record.kept_names(runs.record.RECORDED)
+    order = dict.fromkeys([*recipes.RECIPES, *names])
+    return [run for name in order if name in names for run in runs.load_runs(name)]
 
 
-class Table(SphinxDirective):
-    """Markdown lines, parsed as if they stood in the page."""
+class Markdown(SphinxDirective):
+    """Markdown `lines`, parsed as if they stood in the page."""
 
     def run(self):
         node = nodes.Element()
         self.state.nested_parse(StringList(self.lines(), source=type(self).__name__), 0, node)
-        for table in node.findall(nodes.table):
-            table["classes"].append(self.name)
         return node.children
+
+
+class Table(Markdown):
+    """The same with a table, which has the directive's name as its class."""
+
+    def run(self):
+        children = super().run()
+        for node in children:
+            for table in node.findall(nodes.table):
+                table["classes"].append(self.name)
+        return children
 
 
 class ComputingPlan(Table):
@@ -70,24 +78,16 @@ def keep_local(app, page, template, context, doctree):
     """
     designed = 'class="sd-' in context.get("body", "")
     unused = ("://", "thebe") if designed else ("://", "thebe", "sphinx-design", "design-tabs")
-    context["css_files"] = [
-        file
-        for file in context.get("css_files", [])
-        if not any(name in str(file.filename) for name in unused)
-    ]
-    scripts = [
-        file
-        for file in context.get("script_files", [])
-        if not _asks_elsewhere(file) and not any(name in str(file.filename) for name in unused)
-    ]
+
+    def needed(file):
+        text = f"{file.filename} {file.attributes.get('body', '')}".lower()
+        return not any(name in text for name in unused)
+
+    context["css_files"] = list(filter(needed, context.get("css_files", [])))
+    scripts = filter(needed, context.get("script_files", []))
     # Sphinx adds MathJax to a page if there is a formula on the page or on those below it in the contents.
     formulas = doctree and any(doctree.findall(lambda n: isinstance(n, nodes.math | nodes.math_block)))
     context["script_files"] = [file for file in scripts if formulas or "mathjax" not in str(file.filename)]
-
-
-def _asks_elsewhere(script):
-    body = script.attributes.get("body") or ""
-    return "://" in f"{script.filename} {body}" or "thebe" in f"{script.filename} {body}".lower()
 
 
 def print_what_is_shown(app):

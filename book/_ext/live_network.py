@@ -4,7 +4,6 @@ The directive `live-network` sets the page's still form. When the site is built,
 beside it as `network_steps` describes them.
 """
 
-import json
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from docutils import nodes
+from live import write_json
 from network_steps import IMAGE, steps_of
 from PIL import Image
 from sphinx.util.docutils import SphinxDirective
@@ -35,13 +35,8 @@ def sprite(test):
     """The test images of the page, uint8 [N, 3, 32, 32]: the first of each class, and of the animals, which
     networks confuse most, the second too. The order is that of the loaded data set, so it follows from the
     images' content."""
-    members = [(test.labels == label).nonzero().flatten() for label in range(len(CLASSES))]
-    seen = [0] * len(CLASSES)
-    chosen = []
-    for label in SHOWN:
-        chosen.append(members[label][seen[label]])
-        seen[label] += 1
-    return test.pixels[torch.stack(chosen)]
+    members = [iter((test.labels == label).nonzero().flatten()) for label in range(len(CLASSES))]
+    return test.pixels[torch.stack([next(members[label]) for label in SHOWN])]
 
 
 def write_sprite(pixels, path=SPRITE):
@@ -91,8 +86,7 @@ def export(folder):
             }
         )
     content = {"classes": CLASSES, "shown": SHOWN, "order": order(), "networks": described}
-    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
-    (folder / "networks.json").write_text(text, encoding="utf-8")
+    write_json(folder / "networks.json", content)
 
 
 class LiveNetwork(SphinxDirective):

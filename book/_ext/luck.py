@@ -1,6 +1,5 @@
 """Sphinx extension: what the page *Luck* takes from the records, for its live part and without JavaScript."""
 
-import json
 from functools import cache
 from itertools import combinations
 from math import sqrt
@@ -10,6 +9,7 @@ import luck_figure
 import numpy as np
 from all_runs import pairs
 from course import Table
+from live import write_json
 from luck_figure import points
 from scipy import stats
 
@@ -206,10 +206,7 @@ class ShuffleVerdict(Table):
 
 def write(app):
     if app.builder.format == "html":
-        folder = Path(app.outdir, "_static", "live", "data")
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(as_json(), separators=(",", ":"), ensure_ascii=False)
-        (folder / "luck.json").write_text(text, encoding="utf-8")
+        write_json(Path(app.outdir, "_static", "live", "data", "luck.json"), as_json())
 
 
 def setup(app):

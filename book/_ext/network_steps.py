@@ -22,19 +22,23 @@ class Steps:
     A step is known by its number, from 1; the image is 0. Shapes are (rows, columns, channels).
     """
 
-    def __init__(self, image=IMAGE):
+    def __init__(self):
         self.steps = []
-        self.shapes = [image]
+        self.shapes = [IMAGE]
         self.halves = []
         self.singles = []
-        self.counts = [0, 0]
+
+    @property
+    def counts(self):
+        """How many float16 and how many float32 there are."""
+        return [sum(map(len, numbers)) for numbers in (self.halves, self.singles)]
 
     def add(self, op, origins, shape, **fields):
         self.steps.append({"op": op, "from": origins, "shape": list(shape), **fields})
         self.shapes.append(tuple(shape))
         return len(self.steps)
 
-    def convolution(self, origin, layer, norm=None, label=None):
+    def convolution(self, origin, layer, norm=None):
         """A convolution or fully connected layer, with the batch norm behind it if there is one."""
         rows, columns, channels = self.shapes[origin]
         weight = layer.weight.detach()
@@ -53,14 +57,10 @@ class Steps:
         weight = nn.functional.pad(weight, (0, 0, 0, 0, 0, 0, 0, missing))
         scale, bias = (nn.functional.pad(part, (0, missing)) for part in (scale, bias))
         blocks = weight.unflatten(0, (-1, BLOCK)).permute(0, 3, 4, 2, 1)
-        places = list(self.counts)
-        for i, (parts, new) in enumerate(
-            ((self.halves, blocks.half()), (self.singles, torch.cat([scale, bias]).float()))
-        ):
-            parts.append(new.flatten().numpy())
-            self.counts[i] += new.numel()
+        weights, channels = self.counts
+        self.halves.append(blocks.half().flatten().numpy())
+        self.singles.append(torch.cat([scale, bias]).float().numpy())
         shape = ((rows + 2 * pad - kernel) // stride + 1, (columns + 2 * pad - kernel) // stride + 1)
-        named = {"label": label} if label else {}
         return self.add(
             "conv",
             [origin],
@@ -68,19 +68,16 @@ class Steps:
             kernel=kernel,
             stride=stride,
             pad=pad,
-            weights=places[0],
-            channels=places[1],
-            **named,
+            weights=weights,
+            channels=channels,
         )
 
     def activation(self, kind, origin, label):
         return self.add(kind, [origin], self.shapes[origin], label=label)
 
-    def largest(self, origin, kernel, **named):
+    def largest(self, origin, kernel):
         rows, columns, channels = self.shapes[origin]
-        return self.add(
-            "max", [origin], (rows // kernel, columns // kernel, channels), kernel=kernel, **named
-        )
+        return self.add("max", [origin], (rows // kernel, columns // kernel, channels), kernel=kernel)
 
     def concatenate(self, origins):
         rows, columns, _ = self.shapes[origins[0]]
@@ -153,7 +150,6 @@ def add_fast(steps, network):
         x = steps.activation("silu", x, f"stage {number}, conv1")
         x = steps.activation("silu", steps.convolution(x, stage.conv2, stage.norm2), f"stage {number}, conv2")
     x = steps.largest(x, steps.shapes[x][0])
-    last = steps.convolution(x, network.linear)
+    steps.convolution(x, network.linear)
     # The network divides its logits, which is a scale of the last layer.
     steps.singles[-1] = steps.singles[-1] / np.float32(network.linear.in_features**0.5)
-    return last

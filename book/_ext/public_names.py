@@ -7,12 +7,11 @@ from dataclasses import is_dataclass
 from enum import Enum
 from types import ModuleType
 
+from course import Markdown
 from docutils import nodes
-from docutils.statemachine import StringList
 from numpy.typing import ArrayLike
 from pydantic import BaseModel
 from sphinx.domains.python import PyXRefRole
-from sphinx.util.docutils import SphinxDirective
 from sphinx.util.inspect import stringify_signature
 from sphinx.util.typing import stringify_annotation
 
@@ -60,13 +59,13 @@ def entries(module, constants):
     return lines
 
 
-class PublicNames(SphinxDirective):
+class PublicNames(Markdown):
     """All public names of one room. The content says what each constant is: `NAME: words`."""
 
     required_arguments = 1
     has_content = True
 
-    def run(self):
+    def lines(self):
         constants = dict(line.split(": ", 1) for line in self.content if line.strip())
         try:
             lines = entries(importlib.import_module(f"{PACKAGE}.{self.arguments[0]}"), constants)
@@ -74,10 +73,7 @@ class PublicNames(SphinxDirective):
             raise self.error(f"Say what the constant {error} is.") from None
         if constants:
             raise self.error(f"There is no constant {', '.join(constants)}.")
-        lines = ["````{eval-rst}", *lines, "````"]
-        node = nodes.Element()
-        self.state.nested_parse(StringList(lines, source=type(self).__name__), 0, node)
-        return node.children
+        return ["````{eval-rst}", *lines, "````"]
 
 
 def class_signature(app, what, name, obj, options, signature, result):

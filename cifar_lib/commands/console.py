@@ -59,11 +59,11 @@ class Output:
         self.as_json = as_json
 
     def __call__(self, text, event=None, **fields):
-        """Print a text; with --json print the event, if it is one."""
-        if not self.as_json:
-            print(text, flush=True)
-        elif event:
+        """Print a text, if it is one; with --json print the event, if it is one."""
+        if self.as_json and event:
             print(json.dumps({"event": event} | fields), flush=True)
+        if not self.as_json and text is not None:
+            print(text, flush=True)
 
 
 def _never_fail_to_print():

@@ -43,5 +43,5 @@ def _but(place, folder):
     """What else is true of the originals of a prepared file that is used although `folder` holds none."""
     if not place.exists():
         return ", which are no longer there"
-    near = folder in (place.absolute(), *place.absolute().parents) or place.absolute() == folder.parent
+    near = place.absolute().is_relative_to(folder) or place.absolute() == folder.parent
     return "" if near else f", because {folder} holds none"

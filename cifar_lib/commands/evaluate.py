@@ -18,8 +18,7 @@ def run(arguments, output):
     from .. import data, runs
 
     if arguments.weights:
-        if recipe is None:
-            recipe = next(iter(runs.find_runs(arguments.recipe).values())).recipe
+        recipe = recipe or next(iter(runs.find_runs(arguments.recipe).values())).recipe
         runs.weights.check_weights(arguments.weights, recipe)  # before the images, which take longer
         dataset = data.load(recipe.data)
         output(f"{recipe.name}, weights from {arguments.weights}. {dataset}")
@@ -35,12 +34,12 @@ def run(arguments, output):
     found = {}
     for seed, run in kept.items():
         output(f"{recipe.name}, seed {seed}. {dataset}")
-        own = dataset.key == run.key.images
-        if not own:
+        parts = ("val", "test")
+        if dataset.key != run.key.images:
             output(
                 "validation: left out, because the network was trained on other images than those found here"
             )
-        parts = ("val", "test") if own else ("test",)
+            parts = ("test",)
         found[seed] = runs.new_scores(networks[seed], recipe, dataset, parts)
         for score in found[seed]:
             output(score, "score", recipe=recipe.name, seed=seed, **score.as_dict())

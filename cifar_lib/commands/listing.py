@@ -21,8 +21,8 @@ def run(arguments, output):
         names = textwrap.fill(", ".join(recipes.RECIPES), 98, break_on_hyphens=False)
         names = textwrap.indent(names, "  ")
         output(f"{len(recipes.RECIPES)} recipes; NAME-quick is a small form of each\n{names}")
-        for recipe in recipes.RECIPES.values() if arguments.json else ():
-            output("", "recipe", **recipe.as_dict())
+        for recipe in recipes.RECIPES.values():
+            output(None, "recipe", **recipe.as_dict())
     if what == {"recipes"}:
         return
     from .. import data, runs

@@ -30,29 +30,28 @@ def run(arguments, output):
         )
     part = "all of it, on white" if arguments.fit else "the square in its middle"
     lone = len(arguments.files) == 1 and not os.path.isdir(arguments.files[0])
-    answered, refused = 0, 0
+    answered = refused = 0
     for name, pixels in _photographs(arguments.files, arguments.fit):
-        if not isinstance(pixels, CourseError):
-            if not answered:
-                _introduce(chosen, output)
-            likeliest = _likeliest(chosen, pixels)
-            rows = "\n".join(f"  {one['probability']:6.1%}  {one['class']}" for one in likeliest)
-            output(
-                f"{data.photographs.spoken_name(name)} ({part}):\n{rows}",
-                "prediction",
-                file=name,
-                fit=arguments.fit,
-                network=chosen.name,
-                likeliest=likeliest,
-            )
-            answered += 1
-        elif lone:
-            raise pixels
-        else:
+        if isinstance(pixels, CourseError):
+            if lone:
+                raise pixels
             console.say(f"cifar_lib: {pixels}")
-            if arguments.json:
-                output("", "refused", file=name, reason=str(pixels))
+            output(None, "refused", file=name, reason=str(pixels))
             refused += 1
+            continue
+        if not answered:
+            _introduce(chosen, output)
+        likeliest = _likeliest(chosen, pixels)
+        rows = "\n".join(f"  {one['probability']:6.1%}  {one['class']}" for one in likeliest)
+        output(
+            f"{data.photographs.spoken_name(name)} ({part}):\n{rows}",
+            "prediction",
+            file=name,
+            fit=arguments.fit,
+            network=chosen.name,
+            likeliest=likeliest,
+        )
+        answered += 1
     if answered:
         output(
             f"The network knows {len(chosen.classes)} classes and has no name for anything else: whatever a "

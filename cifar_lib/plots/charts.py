@@ -6,6 +6,7 @@ the axes, to which a chapter may add.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,7 +21,7 @@ from ..evaluate import mean_and_spread
 from ..runs import Run
 
 plt.style.use(Path(__file__).with_name("course.mplstyle"))
-if "matplotlib_inline" in plt.get_backend() or plt.get_backend() == "inline":
+if "inline" in plt.get_backend():
     # In a notebook: two pixels per point, which a sharp screen needs, in the same size on the page.
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
@@ -145,9 +146,7 @@ def dots(groups: Mapping[str, Sequence[float]], title: str, *, xlabel: str) -> A
         axis.plot(values, [row] * len(values), "o", color=COLORS[0], alpha=0.6, ms=7)
         # "-", because the style's cycle turns to dashes after seven lines.
         axis.plot([mean, mean], [row - 0.28, row + 0.28], "-", color=COLORS[0], lw=3)
-        axis.annotate(
-            f"{mean:.1f} %", (max(values), row), xytext=(9, 0), textcoords="offset points", va="center"
-        )
+        _write_beside(axis, f"{mean:.1f} %", (max(values), row))
     _label_rows(axis, groups, 0.12)
     axis.set(title=title, xlabel=xlabel)
     return axis
@@ -184,15 +183,7 @@ def differences(
         # On the side away from the line at 0.
         limit, away, align = (low, -8, "right") if value < 0 else (high, 8, "left")
         place = value if np.isnan(limit) else limit
-        axis.annotate(
-            _signed(value),
-            (place, row),
-            xytext=(away, 0),
-            textcoords="offset points",
-            ha=align,
-            va="center",
-            fontsize=9,
-        )
+        _write_beside(axis, _signed(value), (place, row), away, ha=align, fontsize=9)
     _label_rows(axis, gaps, 0.15)  # room for the numbers on both sides
     axis.set(title=title, xlabel=xlabel)
     return axis
@@ -219,15 +210,8 @@ def ladder(groups: Mapping[str, Sequence[float]], title: str, *, xlabel: str, ce
         if before is not None:
             axis.plot([before, before, mean], [row - 0.74, row, row], "-", color=color, lw=1.2)
             text = _signed(mean - before)
-        axis.annotate(
-            text,
-            (max(values), row),
-            xytext=(9, 0),
-            textcoords="offset points",
-            va="center",
-            color=color,
-            weight="bold" if label in found else "normal",
-        )
+        weight = "bold" if label in found else "normal"
+        _write_beside(axis, text, (max(values), row), color=color, weight=weight)
         before = mean
     _label_rows(axis, groups, 0.1)
     axis.set(title=title, xlabel=xlabel)
@@ -507,6 +491,11 @@ def _label_rows(axis: Axes, labels: Collection[str], margin: float) -> None:
     axis.set_ylim(len(labels) - 0.4, -0.6)
     axis.margins(x=margin)
     axis.grid(axis="y", visible=False)
+
+
+def _write_beside(axis: Axes, text: str, place: tuple[float, float], away: int = 9, **style: Any) -> None:
+    """A text at the height of a place, `away` points at its right, or at its left if that is negative."""
+    axis.annotate(text, place, xytext=(away, 0), textcoords="offset points", va="center", **style)
 
 
 def _signed(points: float) -> str:

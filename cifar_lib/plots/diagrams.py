@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,9 +68,7 @@ def network(
         text = box.what + ("\n" if narrow else " ") + f"→ {box.shape}"
         axis.text(box.x, box.y - (0.1 if narrow else 0.14), text, fontsize=9, **style)
         for before in box.inputs:
-            *bends, start, end = _way(before, box, boxes)
-            axis.plot(*zip(*bends, start, strict=True), color=INK, lw=1)
-            axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1})
+            draw_arrow(axis, _way(before, box, boxes), lw=1)
     axis.set(xlim=(-step / 2, WIDTH - step / 2), ylim=(-length + 0.5, 0.5), title=title)
     axis.axis("off")
     return axis
@@ -94,6 +93,13 @@ class Box:
     right: float = 0.0
 
 
+def draw_arrow(axis: Axes, way: Sequence[Point], lw: float, **options: Any) -> None:
+    """An arrow along the points of `way`; `options` are those of its last piece, which has the head."""
+    *bends, start, end = way
+    axis.plot(*zip(*bends, start, strict=True), color=INK, lw=lw)
+    axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": INK, "lw": lw} | options)
+
+
 def _way(before: Box, box: Box, boxes: list[Box]) -> tuple[Point, ...]:
     """The points of the arrow from one box to a later one."""
     narrower, wider = sorted((before, box), key=lambda box: box.span)
@@ -115,12 +121,10 @@ class _Tracer(fx.Tracer):
 
     def __init__(self, whole: type[nn.Module] | tuple[type[nn.Module], ...]) -> None:
         super().__init__()
-        self.whole = whole if isinstance(whole, tuple) else (whole,)
+        self.leaves = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, whole)
 
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
-        return isinstance(
-            module, (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, *self.whole)
-        ) or super().is_leaf_module(module, name)
+        return isinstance(module, self.leaves) or super().is_leaf_module(module, name)
 
 
 def boxes_of(

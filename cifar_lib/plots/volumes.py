@@ -10,7 +10,7 @@ from torch import nn
 
 from .. import CourseError
 from .charts import COLORS, INK, WIDTH
-from .diagrams import Box, boxes_of, put_in_places
+from .diagrams import Box, boxes_of, draw_arrow, put_in_places
 
 # In inches: between two blocks, the least that the text over a block takes, the side of the largest output.
 GAP, TEXT, TALLEST = 0.1, 0.68, 1.1
@@ -88,23 +88,12 @@ def _rooms(columns: list[list[Box]], pixel: float, channel: float) -> tuple[list
 def _block(axis: Axes, box: Box, height: float, cost: float) -> None:
     """A block in oblique view with its text above; `cost` is from 0 to 1."""
     back, low, high = SLANT * height, box.y - height / 2, box.y + height / 2
-    front = [(box.left, low), (box.right, low), (box.right, high), (box.left, high)]
-    top = [
-        (box.left, high),
-        (box.right, high),
-        (box.right + back, high + back),
-        (box.left + back, high + back),
-    ]
-    end = [
-        (box.right, low),
-        (box.right, high),
-        (box.right + back, high + back),
-        (box.right + back, low + back),
-    ]
+    front = np.array([(box.left, low), (box.right, low), (box.right, high), (box.left, high)])
+    corners = np.concatenate([front, front + back])  # 0 to 3 in front, 4 to 7 behind them
     color = np.array(to_rgb(COLORS[0]))
-    for face, light in ((front, 0.0), (top, 0.25), (end, 0.12)):
+    for face, light in (([0, 1, 2, 3], 0.0), ([3, 2, 6, 7], 0.25), ([1, 2, 6, 5], 0.12)):  # front, top, end
         shade = 1 - (1 - color) * (0.08 + 0.92 * cost) * (1 - light)
-        axis.add_patch(plt.Polygon(face, fc=shade, ec=INK, lw=0.6))
+        axis.add_patch(plt.Polygon(corners[face], fc=shade, ec=INK, lw=0.6))
     # Of "layers: conv, tanh" only "conv" is for readers; where paths meet, "x" and "cat" say little.
     name = box.name.partition(",")[0].rpartition(": ")[2] if len(box.inputs) == 1 else box.what
     lines = [name, "×".join(str(n) for n in box.size)]
@@ -120,6 +109,4 @@ def _arrow(axis: Axes, before: Box, box: Box, pixel: float) -> None:
         way = [(before.x, before.y - pixel * _side(before) / 2), (before.x, box.y), (box.left, box.y)]
     if before.column > box.column:
         way = [(side, before.y), (box.x, before.y), (box.x, box.y - pixel * _side(box) / 2)]
-    *bends, start, end = way
-    axis.plot(*zip(*bends, start, strict=True), color=INK, lw=0.8)
-    axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 0.8, "shrinkA": 0})
+    draw_arrow(axis, way, lw=0.8, shrinkA=0)
