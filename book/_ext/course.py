@@ -23,7 +23,7 @@ PLAN = Path(__file__).parent.parent / "computing-plan.csv"
 
 def every_run():
     """Every recorded run, in the order of the recipes."""
-    names = runs.record.kept_names(runs.record.RECORDED)
+    names = runs.record.records_in(runs.record.RECORDED)
     order = dict.fromkeys([*recipes.RECIPES, *names])
     return [run for name in order if name in names for run in runs.load_runs(name)]
 
