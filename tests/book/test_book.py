@@ -28,7 +28,14 @@ PLANNED -= {"paper-constant-rate", "paper-no-skip", "paper-no-decay", "paper-no-
 SEARCHED = {name for name in recipes.RECIPES if name.startswith("tuned-")}
 CHOICE = 5  # the seed that chooses among the rates of a side, see chapter 7
 # Fewer seeds, as the text says beside them.
-LOOKS = {"paper-width-16", "paper-width-16-pool", "paper-pool", "paper-add", "paper-adamw"}
+LOOKS = {
+    "paper-width-16",
+    "paper-width-16-pool",
+    "paper-pool",
+    "paper-add",
+    "paper-three-convolutions",
+    "paper-adamw",
+}
 WEIGHTS = ("mlp", "study", "study-pool", "paper", "paper-constant-rate", "small", "small-no-norm-rate-0.005")
 OPENED = [*product(WEIGHTS, SEEDS), ("paper-no-decay", 0)]
 
