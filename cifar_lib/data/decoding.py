@@ -20,8 +20,8 @@ LARGEST_IMAGE_FILE = 1_000_000  # bytes; an image of 32×32 has 3,072 and its fi
 LARGEST_IN_ALL = 1_000_000_000
 MOST_FILES = 150_000  # 60,000 images, and the second file that macOS packs with each
 
-# One image or more, as they are read: which of PARTS they are of, their pixels and their labels.
-Some = tuple[str, bytes | memoryview, list[int]]
+# Images as a reader hands them out, one or more: which of PARTS they belong to, their pixels, their labels.
+Chunk = tuple[str, bytes | memoryview, list[int]]
 
 
 def decode(content: bytes | None, what: str, spec: Spec) -> bytes:

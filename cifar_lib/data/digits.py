@@ -13,7 +13,7 @@ import numpy.typing as npt
 from .. import CourseError
 from ..system.files import md5
 from .archives import DAMAGED_ARCHIVE
-from .decoding import LARGEST_IN_ALL, Some, content_of, damage_in_words
+from .decoding import LARGEST_IN_ALL, Chunk, content_of, damage_in_words
 from .folders import entries, named_in
 from .specs import PARTS, Spec
 
@@ -32,12 +32,12 @@ def _usual_name(name: str) -> str:
     return name.replace(".idx", "-idx").replace("_idx", "-idx")
 
 
-def read_idx_files(files: list[Path], spec: Spec) -> Iterator[Some]:
+def read_idx_files(files: list[Path], spec: Spec) -> Iterator[Chunk]:
     """Images and labels of both parts, one file each; packed ones only after their checksum has matched."""
     return _in_parts([_read_idx(path, spec) for path in files], spec)
 
 
-def _in_parts(arrays: list[npt.NDArray], spec: Spec) -> Iterator[Some]:
+def _in_parts(arrays: list[npt.NDArray], spec: Spec) -> Iterator[Chunk]:
     """Images and labels of both parts, an array each."""
     for part, images, labels in zip(PARTS, arrays[::2], arrays[1::2], strict=True):
         shape = (1, *images.shape[1:])
@@ -72,7 +72,7 @@ def npz_files_in(place: Path, spec: Spec) -> list[Path]:
     return named_in(place, ["mnist.npz"])
 
 
-def read_npz(files: list[Path], spec: Spec) -> Iterator[Some]:
+def read_npz(files: list[Path], spec: Spec) -> Iterator[Chunk]:
     """The arrays `x_train` and `x_test`, uint8, and `y_train` and `y_test`, whole numbers."""
     (path,) = files
     sentence = f"{path} is damaged or not Keras's {path.name}: fetch it again."

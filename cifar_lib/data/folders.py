@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .. import CourseError
 from .archives import ARCHIVE_ENDINGS, archive_files, is_hidden, labelled
-from .decoding import IMAGE_ENDINGS, LARGEST_IMAGE_FILE, Some, content_of, decode
+from .decoding import IMAGE_ENDINGS, LARGEST_IMAGE_FILE, Chunk, content_of, decode
 from .specs import PARTS, Spec
 
 LARGEST_LIST = 10_000_000  # bytes; Kaggle's list of labels has 600,000
@@ -97,7 +97,7 @@ def archives_in(place: Path, spec: Spec) -> list[Path]:
 # The readers of all three
 
 
-def read_images(files: list[Path], spec: Spec, above: int) -> Iterator[Some]:
+def read_images(files: list[Path], spec: Spec, above: int) -> Iterator[Chunk]:
     """The images of class folders, or numbered ones.
 
     Args:
@@ -107,13 +107,13 @@ def read_images(files: list[Path], spec: Spec, above: int) -> Iterator[Some]:
     return _labelled_images(((path.relative_to(place).as_posix(), path) for path in files), place, spec)
 
 
-def read_image_archive(files: list[Path], spec: Spec) -> Iterator[Some]:
+def read_image_archive(files: list[Path], spec: Spec) -> Iterator[Chunk]:
     """Class folders or numbered images in an archive, read in memory."""
     (archive,) = files
     return _labelled_images(archive_files(archive), archive, spec)
 
 
-def _labelled_images(files: Iterable[tuple[str, bytes | Path]], place: Path, spec: Spec) -> Iterator[Some]:
+def _labelled_images(files: Iterable[tuple[str, bytes | Path]], place: Path, spec: Spec) -> Iterator[Chunk]:
     """Images whose paths say part and class, one after the other."""
     trees, seen = set[str](), set[tuple[str, int]]()
     for name, content in files:
@@ -163,7 +163,7 @@ def kaggle_files_in(place: Path, spec: Spec) -> list[Path]:
     return [there["trainlabels.csv"], *images_in(inner if inner.is_dir() else train)]
 
 
-def read_kaggle(files: list[Path], spec: Spec) -> Iterator[Some]:
+def read_kaggle(files: list[Path], spec: Spec) -> Iterator[Chunk]:
     """Kaggle gives no labels for its test images, so a tenth of each class's training images stands in."""
     listed, *images = files
     if not images:

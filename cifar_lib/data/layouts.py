@@ -24,7 +24,7 @@ from .. import CourseError
 from ..system.files import reading
 from . import digits, folders, tables, toronto
 from .archives import ARCHIVE_ENDINGS
-from .decoding import IMAGE_ENDINGS, Some
+from .decoding import IMAGE_ENDINGS, Chunk
 from .folders import entries
 from .images import Images
 from .specs import PARTS, SPECS, Spec
@@ -52,7 +52,7 @@ class Layout:
 
     words: str
     files_in: Callable[[Path, Spec], list[Path]]
-    read: Callable[[list[Path], Spec], Iterator[Some]]
+    read: Callable[[list[Path], Spec], Iterator[Chunk]]
     is_sure: Callable[[list[Path], Spec], bool] = lambda files, spec: True
 
 

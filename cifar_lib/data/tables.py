@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import CourseError
-from .decoding import LARGEST_IMAGE_FILE, LARGEST_IN_ALL, MOST_FILES, Some, damage_in_words, decode
+from .decoding import LARGEST_IMAGE_FILE, LARGEST_IN_ALL, MOST_FILES, Chunk, damage_in_words, decode
 from .folders import entries
 from .specs import PARTS, Spec
 
@@ -46,7 +46,7 @@ def _is_parquet(path: Path) -> bool:
     return path.suffix.lower() == ".parquet"
 
 
-def read(files: list[Path], spec: Spec) -> Iterator[Some]:
+def read(files: list[Path], spec: Spec) -> Iterator[Chunk]:
     """The images of these files, in the order of the files' names."""
     for part in PARTS:
         for shard in _shards(files, part):

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import CourseError
 from ..system.files import md5
-from .decoding import Some, content_of
+from .decoding import Chunk, content_of
 from .folders import named_in
 from .specs import Spec
 
@@ -39,7 +39,7 @@ def files_in(place: Path, spec: Spec, ending: str) -> list[Path]:
     return named_in(place, [f"{name}{ending}" for listed in spec.members.values() for name in listed])
 
 
-def read_files(files: list[Path], spec: Spec) -> Iterator[Some]:
+def read_files(files: list[Path], spec: Spec) -> Iterator[Chunk]:
     """The six files of one version."""
     place, ending = files[0].parent, files[0].suffix.lower()
     if ending == ".bin" and len({path.stat().st_size for path in files}) > 1:
@@ -55,7 +55,7 @@ def archives_in(place: Path, spec: Spec) -> list[Path]:
     return named_in(place, [*spec.downloads, *OTHER_ARCHIVES])[:1]
 
 
-def read_archive(files: list[Path], spec: Spec) -> Iterator[Some]:
+def read_archive(files: list[Path], spec: Spec) -> Iterator[Chunk]:
     """One of the three archives, opened only after its checksum has matched."""
     (archive,) = files
     kind = archive.name.lower()
@@ -67,7 +67,7 @@ def read_archive(files: list[Path], spec: Spec) -> Iterator[Some]:
         yield from _batches(archive, contents, ENDINGS.get(kind, ""), spec)
 
 
-def _batches(place: Path, contents: Contents, ending: str, spec: Spec) -> Iterator[Some]:
+def _batches(place: Path, contents: Contents, ending: str, spec: Spec) -> Iterator[Chunk]:
     open_batch = {"": _unpickle, ".bin": _split_records, ".mat": _read_matlab}[ending]
     for part, checksums in spec.members.items():
         for name, checksum in checksums.items():

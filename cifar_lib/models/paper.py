@@ -54,7 +54,7 @@ class SkipCNN(nn.Module):
         batch_norm: False leaves out every batch norm; the convolutions then have a bias.
         head: "flatten" gives the linear layer every remaining position, "pool" their average.
         activation: "relu" (the paper's), "tanh" or "sigmoid", in place of every ReLU.
-        convolutions: of the main path: 3, which are all that the paper names, or 5.
+        convolutions: how many the main path has: 5, or the 3 that the paper names.
 
     Raises:
         CourseError: `merge`, `head`, `activation` or `convolutions` is none of these.
@@ -84,8 +84,8 @@ class SkipCNN(nn.Module):
         channels, height, _ = shape
         wide, widest = 2 * width, 4 * width
         merged = 2 * wide if merge == "concat" else wide
-        last = widest if convolutions == 5 else merged
-        side = height // (8 if convolutions == 5 else 4) if head == "flatten" else 1
+        last, shrunk = (widest, 8) if convolutions == 5 else (merged, 4)
+        side = height // shrunk if head == "flatten" else 1
         relu = ACTIVATIONS[activation]
 
         def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
