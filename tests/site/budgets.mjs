@@ -30,7 +30,7 @@ function focused() {
   });
   const { width, height, top, bottom } = element.getBoundingClientRect();
   const inside = width > 0 && height > 0 && bottom > 0 && top < innerHeight;
-  return { number: window.visited.get(element), seen, inside, html: element.outerHTML.slice(0, 120) };
+  return { number: window.visited.get(element), seen, inside, top, html: element.outerHTML.slice(0, 120) };
 }
 
 const found = {};
@@ -46,20 +46,21 @@ for (const path of paths) {
   await page.waitForTimeout(1000);
   const files = (await Promise.all(fetched)).filter(Boolean);
   const stops = [];
-  let back = null; // where the walk ends: beyond the page, at its first stop again, or in a trap
+  let back = null; // where the walk goes on after its end: at its first stop again, if all is well
   for (let i = 0; i < 1500; i++) {
     await page.keyboard.press("Tab");
     let stop = await page.evaluate(focused);
-    for (let waits = 0; stop && !(stop.seen && stop.inside) && waits < 10; waits++) {
-      await page.waitForTimeout(400); // some links slide in, and a busy machine draws late
+    if (stop && !stop.inside) {
+      await page.waitForTimeout(400); // some links slide in
       stop = await page.evaluate(focused);
     }
-    if (!stop) { // the end of the page, after which the walk begins anew
+    const end = !stop; // after the last stop, or where the page has lost the focus
+    if (end) {
       await page.keyboard.press("Tab");
       stop = await page.evaluate(focused);
     }
     back = stop;
-    if (!stop || stop.number < stops.length) break;
+    if (end || stop.number < stops.length) break;
     stops.push(stop);
   }
   found[path] = { files, stops, back, vitals: await page.evaluate(() => window.vitals) };

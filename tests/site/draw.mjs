@@ -269,6 +269,42 @@ async function everywhere() {
   return seen;
 }
 
-for (const scene of [mouse, touch, keys, forbidden, judged, everywhere]) found[scene.name] = await scene();
+/** A part that starts late: the reader is in what it would fold, by the keys or with the eyes alone. */
+async function late() {
+  const seen = {};
+  const ways = { "keys past it": ["figure a", "center"], "keys below it": [".copybtn", "end"], scrolling: ["figure a", "center"] };
+  for (const [way, [target, block]] of Object.entries(ways)) {
+    const page = await open();
+    /** @type {() => void} */
+    let release = () => {};
+    const released = new Promise((resolve) => (release = () => resolve(null)));
+    await page.route("**/draw/digits-and-photographs.json", (route) => released.then(() => route.continue()));
+    const asked = page.waitForRequest("**/draw/digits-and-photographs.json");
+    await page.goto(chapter("digits-and-photographs"));
+    const part = page.locator("#draw-digits-and-photographs");
+    await part.scrollIntoViewIfNeeded();
+    await asked;
+    const after = page.locator(`section:has(> #draw-digits-and-photographs) .cell ${target}`).first();
+    await after.evaluate((element, block) => element.scrollIntoView({ block, behavior: "instant" }), block);
+    if (way !== "scrolling") await after.evaluate((element) => element.focus({ preventScroll: true }));
+    const where = () => after.evaluate((element) => [element.getBoundingClientRect().top, element === document.activeElement, element.checkVisibility()]);
+    const before = await where();
+    release();
+    await part.and(page.locator("[data-state=live]")).waitFor();
+    await page.waitForTimeout(300);
+    seen[way] = { before, after: await where() };
+    await page.context().close();
+  }
+  // The still form of this one has a link, which is replaced.
+  const page = await open({ viewport: { width: 1280, height: 100 } });
+  await page.goto(chapter("constant-rate"));
+  await page.locator("#draw-constant-rate a").focus();
+  await page.locator("#draw-constant-rate[data-state=live]").waitFor();
+  seen.inStillForm = await page.evaluate(() => document.activeElement?.id);
+  await page.context().close();
+  return seen;
+}
+
+for (const scene of [mouse, touch, keys, forbidden, judged, everywhere, late]) found[scene.name] = await scene();
 await browser.close();
 console.log(JSON.stringify(found));

@@ -80,8 +80,8 @@ def test_a_page_stands_soon_and_stays(path):
 def test_the_tab_key_leads_through_the_page_and_is_seen(path):
     page = found()[path]
     assert len(page["stops"]) > 20
-    assert page["back"] is None or page["back"]["number"] == 0, "the Tab key is trapped"
-    assert [stop["html"] for stop in page["stops"] if not (stop["seen"] and stop["inside"])] == []
+    assert page["back"] is None or page["back"]["number"] == 0, "the focus is trapped, or was lost on the way"
+    assert [stop for stop in page["stops"] if not (stop["seen"] and stop["inside"])] == []
 
 
 @needs_site

@@ -150,3 +150,15 @@ def test_every_question_starts_in_its_chapter_and_fetches_no_answer():
 
 def test_a_link_into_a_folded_section_opens_it():
     assert seen("everywhere")["opened"]
+
+
+@pytest.mark.parametrize("way", ["keys past it", "keys below it", "scrolling"])
+def test_a_part_that_starts_late_takes_nothing_from_who_is_past_it(way):
+    """Neither the focus, nor the place in the window, nor what stands there."""
+    top, focused, visible = seen("late")[way]["before"]
+    assert visible and focused == (way != "scrolling")
+    assert seen("late")[way]["after"] == [pytest.approx(top, abs=2), focused, visible]
+
+
+def test_who_has_the_focus_in_the_still_form_goes_on_in_the_live_part():
+    assert seen("late")["inStillForm"] == "draw-constant-rate"

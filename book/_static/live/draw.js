@@ -92,7 +92,6 @@ export async function start(element) {
     result,
     html("div", { class: "draw-buttons" }, [show, undo, redo]),
   ]);
-  const fold = folded(element, id);
 
   function refresh() {
     const done = recorded !== null;
@@ -174,9 +173,13 @@ export async function start(element) {
     /** @type {HTMLElement | null} */ (instrument.element.querySelector("[tabindex='0']"))?.focus({ preventScroll: true });
   });
 
-  element.replaceChildren(part);
-  element.after(fold.element);
-  lay(false);
+  const fold = inPlace(element.parentElement, () => {
+    const fold = folded(element, id);
+    element.replaceChildren(part);
+    element.after(fold.element);
+    lay(false);
+    return fold;
+  });
   new ResizeObserver(() => {
     if (instrument.element.clientWidth !== width) lay(false);
   }).observe(instrument.element);
@@ -195,10 +198,29 @@ export async function start(element) {
 }
 
 /**
- * Folds what follows in the section, until `open`. A link or a search that leads inside opens it too.
+ * Makes a change within a section, after which the reader is still where they were: at what has the focus there, or
+ * else at what stood in the middle of the window.
+ * @template T @param {Element | null} section @param {() => T} change
+ */
+function inPlace(section, change) {
+  const focused = /** @type {HTMLElement | null} */ (document.activeElement);
+  const seen = section?.contains(focused) ? focused : document.elementFromPoint(innerWidth / 2, innerHeight / 2);
+  const top = () => seen?.getBoundingClientRect().top ?? 0;
+  const before = top();
+  const made = change();
+  focused?.focus({ preventScroll: true }); // an element that is moved loses it
+  if (seen?.getClientRects().length) scrollBy({ top: top() - before, behavior: "instant" });
+  return made;
+}
+
+/**
+ * Folds what follows in the section, until `open`. A link or a search that leads inside opens it too, and where the
+ * reader is there already, because the part started late, it stays open.
  * @param {HTMLElement} element @param {string} id
  */
 function folded(element, id) {
+  const inWindow = element.getBoundingClientRect().bottom < 0 && (element.parentElement?.getBoundingClientRect().bottom ?? 0) > 0;
+  const focused = document.activeElement;
   const inside = html("div", { class: "draw-folded", id: `draw-${id}-answer` });
   while (element.nextSibling) inside.append(element.nextSibling);
   const button = html("button", { type: "button", "aria-expanded": "false", "aria-controls": inside.id }, ["Open it without drawing"]);
@@ -223,6 +245,7 @@ function folded(element, id) {
       target.scrollIntoView();
     }
   };
+  if (inWindow || inside.contains(focused)) open();
   addEventListener("hashchange", arrive);
   queueMicrotask(arrive);
   return { element: fold, open };

@@ -9,11 +9,18 @@
 /** @param {HTMLElement} element */
 async function start(element) {
   const name = element.dataset.live ?? "";
+  let focused = element.contains(document.activeElement);
+  element.addEventListener("focusin", () => (focused = true));
+  element.addEventListener("focusout", ({ relatedTarget }) => relatedTarget && (focused = false));
   try {
     /** @type {Part} */
     const part = await import(`./${name}.js`);
     await part.start(element);
     element.dataset.state = "live";
+    if (focused && document.activeElement === document.body) {
+      element.tabIndex = -1; // what had the focus was replaced: who reads by keys or by ear goes on here
+      element.focus({ preventScroll: true });
+    }
   } catch (error) {
     console.error(error); // the still form stays
     element.dataset.state = "still";
