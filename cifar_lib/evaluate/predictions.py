@@ -9,6 +9,7 @@ from .. import CourseError
 from ..data import normalize
 from ..data.images import check_form, check_range
 from ..models.modes import device_of, evaluation_mode
+from ..system.errors import first_line
 
 # Images per forward pass: larger parts overflow the cache of a CPU, smaller ones do not keep a GPU busy.
 # On another device, as a Mac's "mps", that of a CPU fits too.
@@ -30,8 +31,8 @@ def predict(model: nn.Module, pixels: Tensor, views: int = 1) -> Tensor:
         float32 [N, classes] on the CPU, the weighted mean over the views.
 
     Raises:
-        CourseError: the pixels are no whole numbers [N, C, H, W] from 0 to 255, or there is no such number of
-            views.
+        CourseError: the pixels are no whole numbers [N, C, H, W] from 0 to 255, there is no such number of
+            views, or the network stops at them, as at images of another shape than its own.
     """
     return predict_plain_and_mean(model, pixels, views)[1]
 
@@ -46,10 +47,22 @@ def predict_plain_and_mean(model: nn.Module, pixels: Tensor, views: int) -> tupl
     with evaluation_mode(model):
         for part in pixels.to(device).split(BATCH.get(device.type, BATCH["cpu"])):
             inputs = normalize(part).contiguous(memory_format=torch.channels_last)
-            outputs = [(weight, model(view).float()) for weight, view in weighted_views(inputs, views)]
+            outputs = [(weight, _logits(model, view)) for weight, view in weighted_views(inputs, views)]
             parts.append((outputs[0][1], sum(weight * output for weight, output in outputs)))
     plain, mean = (torch.cat(outputs).cpu() for outputs in zip(*parts, strict=True))
     return plain, mean
+
+
+def _logits(model: nn.Module, inputs: Tensor) -> Tensor:
+    try:
+        return model(inputs).float()
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise CourseError(
+            f"The network stopped at images of {'×'.join(map(str, inputs.shape[1:]))} ({first_line(error)}): "
+            f"if it was made for another shape, give it images of that one."
+        ) from error
 
 
 def weighted_views(inputs: Tensor, views: int) -> list[tuple[float, Tensor]]:

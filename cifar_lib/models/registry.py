@@ -17,6 +17,7 @@ from torch import nn
 
 from .. import CourseError
 from ..recipes import Recipe
+from ..system.errors import first_line
 from .alexnet import AlexNet
 from .fast import FastCNN
 from .googlenet import GoogLeNet
@@ -71,7 +72,7 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int = 10) -> nn.
     except Exception as error:  # a network of the reader's own may raise anything
         raise CourseError(
             f"{recipe.model!r} cannot be built with the options {recipe.options} for images of "
-            f"{'×'.join(map(str, shape))}: {_first_line(error)}"
+            f"{'×'.join(map(str, shape))}: {first_line(error)}"
         ) from error
     if any(weights.numel() == 0 for weights in model.parameters()):
         raise CourseError(
@@ -142,11 +143,6 @@ def _validate(value: Any, checker: TypeAdapter) -> None:
         checker.validate_json(text, strict=True)
 
 
-def _first_line(error: Exception) -> str:
-    """What happened, without the lines that PyTorch adds for its own developers."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
 def check_shapes(model: nn.Module, recipe: Recipe, shape: tuple[int, int, int], classes: int) -> None:
     """Send two images of each of the recipe's sizes through a copy of the network, as training would.
 
@@ -167,7 +163,7 @@ def check_shapes(model: nn.Module, recipe: Recipe, shape: tuple[int, int, int], 
         except Exception as error:
             raise CourseError(
                 f"{recipe.model!r} cannot be trained with images of {height}×{width} pixels in batches "
-                f"of {recipe.batch_size} ({_first_line(error)}): change sides, options or batch_size."
+                f"of {recipe.batch_size} ({first_line(error)}): change sides, options or batch_size."
             ) from error
         if found != (images, classes):
             raise CourseError(

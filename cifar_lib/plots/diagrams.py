@@ -15,6 +15,7 @@ from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from .. import CourseError
+from ..system.errors import first_line
 from .charts import INK, WIDTH
 
 Point = tuple[float, float]
@@ -145,14 +146,14 @@ def boxes_of(
     except Exception as error:
         wanted = "×".join(map(str, shape))
         raise CourseError(
-            f"{name} takes no images of {wanted} ({_first_line(error)}): give its shape."
+            f"{name} takes no images of {wanted} ({first_line(error)}): give its shape."
         ) from error
     try:
         traced = fx.GraphModule(model, _Tracer(whole).trace(model))
         ShapeProp(traced).propagate(images)
     except Exception as error:  # code that depends on its input fails in many ways
         raise CourseError(
-            f"torch.fx cannot trace {name} ({_first_line(error)}): draw its parts one by one."
+            f"torch.fx cannot trace {name} ({first_line(error)}): draw its parts one by one."
         ) from error
     modules = dict(traced.named_modules())
     boxes: list[Box] = []
@@ -176,10 +177,6 @@ def boxes_of(
         of[node] = Box(name, _what(node, layer), text, before, size, 2 * math.prod(size) * products)
         boxes.append(of[node])
     return boxes
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 _JOINING = (nn.BatchNorm2d, nn.ReLU, nn.Tanh, nn.Sigmoid, nn.Dropout, nn.Flatten, nn.Identity)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from .. import CourseError
 from ..data import Dataset, normalize
 from ..evaluate import predict
+from ..system.errors import first_line
 from ..system.files import atomic_write
 from .record import Run
 
@@ -108,8 +109,7 @@ def export_onnx(run: Run, dataset: Dataset | None, file: Path | str) -> Exported
         program.model.metadata_props.update(notes)
     except torch.onnx.errors.OnnxExporterError as error:
         raise CourseError(
-            f"PyTorch {torch.__version__} cannot write {run.recipe.model!r} as ONNX "
-            f"({str(error).strip().splitlines()[0]})."
+            f"PyTorch {torch.__version__} cannot write {run.recipe.model!r} as ONNX ({first_line(error)})."
         ) from error
     with atomic_write(file) as aside:
         program.save(str(aside), external_data=False)

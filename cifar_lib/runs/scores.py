@@ -81,7 +81,12 @@ def new_scores(network: nn.Module, recipe: Recipe, dataset: Dataset, parts: tupl
 
     Args:
         parts: "val" and "test", or one of them. A recipe without a holdout has no "val".
+
+    Raises:
+        CourseError: there is no such part.
     """
+    if not {*parts} <= {"val", "test"}:
+        raise CourseError(f'The parts are ("val", "test") or one of them, as ("test",), not {parts!r}.')
     images = {part: found for part, found in held_out(recipe, dataset).items() if part in parts}
     return _scores(predict_parts(network, images, recipe.views)[0], images)
 

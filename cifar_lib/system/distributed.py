@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 
 from .. import CourseError
+from .errors import first_line
 from .threads import available_cores
 
 T = TypeVar("T")
@@ -225,8 +226,7 @@ def exchange(function: Callable[..., T], *arguments: Any, **options: Any) -> T:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        said = str(error).strip() or type(error).__name__
-        reason = re.sub(r"^\[\S*\] ", "", said.splitlines()[0]).partition(". ")[0]
+        reason = re.sub(r"^\[\S*\] ", "", first_line(error)).partition(". ")[0]
         raise CourseError(
             "Another process of this training has ended, or does not answer: look for its message, then "
             f"start again; a recording goes on from its checkpoint ({reason})."

@@ -34,7 +34,6 @@ LOOKS = {
     "paper-pool",
     "paper-add",
     "paper-three-convolutions",
-    "paper-adamw",
 }
 WEIGHTS = ("mlp", "study", "study-pool", "paper", "paper-constant-rate", "small", "small-no-norm-rate-0.005")
 OPENED = [*product(WEIGHTS, SEEDS), ("paper-no-decay", 0)]

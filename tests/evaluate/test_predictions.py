@@ -94,9 +94,17 @@ def test_logits_are_those_of_evaluation_mode_and_leave_the_mode_alone(toy_images
 @pytest.mark.parametrize(("channels", "views"), [(3, 4), (1, 1)])
 def test_images_that_are_refused_leave_the_mode_alone(channels, views, toy_images):
     model = models.SkipCNN(width=4).train()
-    with pytest.raises((CourseError, RuntimeError)):
+    with pytest.raises(CourseError):
         evaluate.predict(model, toy_images.test.pixels[:2, :channels], views)
     assert model.training
+
+
+def test_images_of_another_shape_are_refused_with_the_reason(toy_images):
+    shape = tuple(toy_images.test.pixels.shape[1:])
+    model = models.MLP(shape=(3, 5, 5), classes=4)
+    words = f"The network stopped at images of {'×'.join(map(str, shape))} (mat1 and mat2 shapes"
+    with pytest.raises(CourseError, match=re.escape(words)):
+        evaluate.predict(model, toy_images.test.pixels[:2])
 
 
 @pytest.mark.parametrize("views", [1, 2, 6])

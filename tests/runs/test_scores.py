@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cifar_lib import CourseError, evaluate, runs
+from cifar_lib import CourseError, evaluate, models, runs
 
 
 def score(part, right, images=10):
@@ -37,3 +37,11 @@ def test_a_part_that_not_all_seeds_have_has_no_mean():
 def test_a_mean_over_seeds_takes_at_least_two(several):
     with pytest.raises(CourseError, match="compare at least two"):
         runs.mean_scores(several)
+
+
+@pytest.mark.parametrize("parts", ["test", ("tests",)])
+def test_parts_that_there_are_not_are_refused(parts, tiny, toy_images):
+    """A text would be searched for "val" and "test", and a slip would find nothing."""
+    network = models.build(tiny, toy_images.shape, 4)
+    with pytest.raises(CourseError, match="The parts are"):
+        runs.new_scores(network, tiny, toy_images, parts)
