@@ -219,7 +219,7 @@ function inPlace(section, change) {
  * @param {HTMLElement} element @param {string} id
  */
 function folded(element, id) {
-  const inWindow = element.getBoundingClientRect().bottom < 0 && (element.parentElement?.getBoundingClientRect().bottom ?? 0) > 0;
+  const reading = element.getBoundingClientRect().bottom < 0 && (element.parentElement?.getBoundingClientRect().bottom ?? 0) > 0;
   const focused = document.activeElement;
   const inside = html("div", { class: "draw-folded", id: `draw-${id}-answer` });
   while (element.nextSibling) inside.append(element.nextSibling);
@@ -245,7 +245,7 @@ function folded(element, id) {
       target.scrollIntoView();
     }
   };
-  if (inWindow || inside.contains(focused)) open();
+  if (reading || inside.contains(focused)) open();
   addEventListener("hashchange", arrive);
   queueMicrotask(arrive);
   return { element: fold, open };
